@@ -1,0 +1,57 @@
+"""The running kernel's headers: found, verified, and served to whatever compiles for BPF."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kheaders.api import Context
+    from kheaders.compile import Compiled
+    from kheaders.compilers.find import Compiler
+    from kheaders.doctor import Report
+    from kheaders.errors import KheadersError
+    from kheaders.fetching import FetchedHeaders
+    from kheaders.headers.chain import Found
+    from kheaders.headers.headerset import HeaderSet
+    from kheaders.headers.verify import Verdict
+    from kheaders.kernel import Kernel
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Compiled": "kheaders.compile",
+    "Compiler": "kheaders.compilers.find",
+    "Context": "kheaders.api",
+    "FetchedHeaders": "kheaders.fetching",
+    "Found": "kheaders.headers.chain",
+    "HeaderSet": "kheaders.headers.headerset",
+    "Kernel": "kheaders.kernel",
+    "KheadersError": "kheaders.errors",
+    "Report": "kheaders.doctor",
+    "Verdict": "kheaders.headers.verify",
+}
+
+__all__ = [
+    "Compiled",
+    "Compiler",
+    "Context",
+    "FetchedHeaders",
+    "Found",
+    "HeaderSet",
+    "Kernel",
+    "KheadersError",
+    "Report",
+    "Verdict",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: a command must not wait for what it does not need."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'kheaders' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,205 @@
+"""The library: everything that the command line can do, as calls.
+
+    import kheaders
+
+    context = kheaders.Context.open()
+    print(context.find().headers.release)
+    compiled = context.compile("prog.bpf.c", debug=True)
+
+Each call raises a :class:`kheaders.errors.KheadersError` with a one-line message and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kheaders import kernel as kernels
+from kheaders import settings as settings_module
+from kheaders.archive import Limits
+from kheaders.compilers import find as compilers
+from kheaders.compilers.find import Compiler
+from kheaders.errors import UsageError
+from kheaders.headers.chain import Chain, Found
+from kheaders.kernel import Kernel
+from kheaders.settings import Settings
+from kheaders.sources.candidate import Request
+from kheaders.sources.registry import sources
+from kheaders.store import Entry, Store
+
+if TYPE_CHECKING:
+    from kheaders.compile import Compiled, FormName
+    from kheaders.doctor import Report
+    from kheaders.fetching import FetchedHeaders
+
+Progress = Callable[[str, "int | None", "int | None"], None]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Which kernel, where to look, and with which settings; the rest follows. Make one with :meth:`open`."""
+
+    kernel: Kernel
+    settings: Settings
+    store: Store
+    sysroot: Path = Path("/")
+    headers: Path | None = None
+    """Headers that the user named: an archive, directory, module, image or package. Nothing else is looked at then."""
+    named: bool = False
+    """Whether the user named the kernel; if not, headers that he names may be of any kernel."""
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        kernel: str | None = None,
+        sysroot: str | os.PathLike[str] = "/",
+        headers: str | os.PathLike[str] | None = None,
+        machine: str = "",
+        environ: Mapping[str, str] | None = None,
+        **overrides: object,
+    ) -> Context:
+        """The context for the kernel with release *kernel* (default: the running one) below *sysroot*.
+
+        *machine* is the machine or architecture of another kernel (``arm64``). *overrides* are fields of
+        :class:`kheaders.settings.Settings`. With *headers* and no *kernel*, the headers say themselves of which kernel
+        and architecture they are; with both, headers of another kernel are refused.
+
+        Raises UsageError.
+        """
+        environ = os.environ if environ is None else environ
+        settings = settings_module.load(environ=environ, overrides=overrides)
+        root = Path(os.path.abspath(sysroot))
+        if not root.is_dir():
+            raise UsageError(f"{sysroot}: is no directory", "name the directory that stands for /")
+        if kernel is None and not machine:
+            identity = kernels.running(root)
+        elif kernel is None:
+            identity = kernels.named(kernels.running(root).release, machine=machine, sysroot=root)
+        else:
+            identity = kernels.named(kernel, machine=machine, sysroot=root)
+        store = Store.open(
+            boot=settings.store, cache=settings.cache, boot_id=None, limit=settings.store_limit, environ=environ
+        )
+        path = Path(os.path.abspath(headers)) if headers is not None else None
+        return cls(identity, settings, store, root, path, kernel is not None)
+
+    @property
+    def request(self) -> Request:
+        """What sources are asked."""
+        return Request(self.kernel, self.sysroot, self.headers)
+
+    @property
+    def limits(self) -> Limits:
+        """What an archive may hold at most."""
+        return Limits(unpacked=self.settings.unpack_limit)
+
+    @cached_property
+    def compiler(self) -> Compiler:
+        """The compiler to use. Raises CompilerError."""
+        return compilers.find(self.settings.cc, records=self.store)
+
+    def chain(self, downloads: Path | None = None) -> Chain:
+        """The sources in their order; with headers that the user named, these alone."""
+        order = ("explicit",) if self.headers is not None else tuple(n for n in self.settings.order if n != "explicit")
+        adopt = self.headers is not None and not self.named
+        return Chain(self.request, sources(order, self.store, downloads=downloads), self.store, self.limits, adopt)
+
+    def find(self) -> Found:
+        """Headers that belong to the kernel and compile: found, verified, proven.
+
+        Raises HeadersNotFound with the reason of every source, and CompilerError where nothing can be proven.
+        """
+        from kheaders.trial import approver
+
+        with self._downloads() as downloads:
+            return self.chain(downloads).first(approver(self.compiler))
+
+    def directory(self) -> tuple[Found, Entry]:
+        """The verified headers as a directory in the store, which lasts until the next boot. Raises StoreError too."""
+        from kheaders.compile import tree
+        from kheaders.trial import approver
+
+        with self._downloads() as downloads:
+            chain = self.chain(downloads)
+            found = chain.first(approver(self.compiler))
+            return found, tree(chain, found)
+
+    def extract(self, directory: str | os.PathLike[str]) -> Found:
+        """Write the verified headers to *directory*, which must be missing or empty."""
+        from kheaders.forms.directory import extract
+
+        found = self.find()
+        extract(found.headers, Path(directory))
+        return found
+
+    def cflags(self) -> list[str]:
+        """Flags with which any clang build reads the verified headers from the store."""
+        from kheaders.forms.directory import DirectoryForm
+
+        found, entry = self.directory()
+        return DirectoryForm(entry.path, found.facts).flags(self.compiler)
+
+    def compile(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        form: FormName = "auto",
+        optimise: str = "2",
+        debug: bool = False,
+        mcpu: str | None = None,
+        defines: Sequence[str] = (),
+        includes: Sequence[str] = (),
+        extra: Sequence[str] = (),
+    ) -> Compiled:
+        """Compile a program (a file, or its text as bytes) to a BPF object, in memory.
+
+        Raises CompileFailed with the compiler's diagnostics where the program is at fault.
+        """
+        from kheaders.compile import compile_program
+        from kheaders.compilers.job import Job
+
+        program = source if isinstance(source, bytes) else Path(source)
+        job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
+        with self._downloads() as downloads:
+            return compile_program(self.chain(downloads), self.compiler, job, form)
+
+    def doctor(self) -> Report:
+        """Ask every source, verify every offer, and tell all of it; raises nothing for what it finds."""
+        from kheaders.doctor import examine
+
+        with self._downloads() as downloads:
+            return examine(self.chain(downloads), self.settings.cc)
+
+    def fetch(
+        self,
+        *,
+        package: str | None = None,
+        suite: str | None = None,
+        architecture: str | None = None,
+        progress: Progress | None = None,
+    ) -> FetchedHeaders:
+        """Download the distribution's header packages of the kernel and keep them in the store.
+
+        Without *package*, those of exactly the context's kernel; where the distribution has none, and the kernel was
+        not named by the user, the newest of its flavour as a stand-in. Raises FetchError.
+        """
+        from kheaders.fetching import Wanted, fetch
+
+        exact = self.kernel.release if self.named else None
+        wanted = Wanted(self.kernel, exact, package, suite, architecture)
+        return fetch(wanted, self.store, progress=progress, sysroot=self.sysroot)
+
+    @contextmanager
+    def _downloads(self) -> Iterator[Path | None]:
+        """A private directory for the time of a call, if downloads are allowed; else None."""
+        if "apt" not in self.settings.order:
+            yield None
+            return
+        with self.store.scratch() as directory:
+            yield directory

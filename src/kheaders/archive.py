@@ -1,0 +1,436 @@
+"""Tar archives as a checked stream of members, and their extraction into a private directory.
+
+The header archive of a kernel is a tar made by ``kernel/gen_kheaders.sh``: sorted names that start with ``./``, regular
+files, directories and (in some vendors' builds) symbolic links, compressed as a whole. Formats read: POSIX ustar and pax
+(IEEE Std 1003.1, *pax*) and GNU tar's long names. Anything that could reach outside the tree, or that has no business in
+a header archive, makes the whole archive unusable: nothing of it is yielded twice, repaired or skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from kheaders.compression import MAX_UNPACKED, chunks
+from kheaders.errors import ArchiveError, KheadersError, StoreError
+
+BLOCK = 512
+MAX_NAME = 4096
+HINT = "get the archive anew from where it came"
+
+_REGULAR = (b"0", b"\0", b"7")
+_KINDS = {b"3": "a character device", b"4": "a block device", b"6": "a named pipe", b"S": "sparse"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an archive may hold at most: bytes when unpacked, and members."""
+
+    unpacked: int = MAX_UNPACKED
+    members: int = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member: a relative path without ``./``, and its bytes, or its link target, or a directory.
+
+    ``same_as`` is the path of an earlier file of the archive that this one is a hard link to.
+    """
+
+    path: str
+    data: bytes = b""
+    link: str | None = None
+    directory: bool = False
+    same_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What an extraction wrote."""
+
+    files: int
+    links: int
+    size: int
+
+
+def members(
+    stream: BinaryIO, *, limits: Limits = Limits(), name: str = "archive", outside_links: bool = False
+) -> Iterator[Member]:
+    """Every member of the tar *stream* (compressed or not), checked, in the archive's order.
+
+    Links are checked to stay inside the tree whatever they pass through: ``..`` may only lead a target, and no member
+    may lie below a link. With *outside_links* (packages, which are never extracted) targets are passed on unchecked.
+
+    Decompression runs ahead in a thread of its own. Raises ArchiveError, which names *name*.
+    """
+    ahead = _Ahead(chunks(stream, limit=limits.unpacked, name=name))
+    try:
+        yield from _Reader(ahead, limits, name, outside_links).members()
+    finally:
+        ahead.close()
+
+
+def extract(stream: BinaryIO, directory: int, *, limits: Limits = Limits(), name: str = "archive") -> Summary:
+    """Write the archive below the open, private and empty *directory* (a descriptor); files 0644, directories 0755.
+
+    Every file is made anew, relative to a descriptor of its directory, and no link is followed. Links are made last.
+    Raises ArchiveError, and StoreError if the place is full, read-only or otherwise refuses; the caller removes what was
+    written by then.
+    """
+    tree = TreeWriter(directory, name)
+    with tree:
+        for member in members(stream, limits=limits, name=name):
+            tree.add(member)
+    return tree.summary()
+
+
+class TreeWriter:
+    """Writes members below an open directory; used as a context manager, whose end makes the links."""
+
+    def __init__(self, directory: int, name: str) -> None:
+        self._root = directory
+        self._name = name
+        self._known: dict[str, None] = {"": None}
+        self._open_path = ""
+        self._open_fd = -1
+        self._links: list[Member] = []
+        self._files = 0
+        self._size = 0
+
+    def __enter__(self) -> TreeWriter:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                for link in self._links:
+                    self._make_link(link)
+        finally:
+            self._close_parent()
+
+    def add(self, member: Member) -> None:
+        """Write one member; a link waits for the end. Raises StoreError."""
+        if member.directory:
+            self._make_directories(member.path)
+        elif member.link is not None:
+            self._links.append(member)
+        elif member.same_as is not None:
+            self._copy(member.same_as, member.path)
+        else:
+            self.add_file(member.path, member.data)
+
+    def add_file(self, path: str, data: bytes) -> None:
+        """Write one regular file. Raises StoreError."""
+        parent, _, base = path.rpartition("/")
+        try:
+            fd = os.open(base, _NEW_FILE, 0o644, dir_fd=self._parent(parent))
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(fd, view) :]
+                os.fchmod(fd, 0o644)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise self._error(path, error) from error
+        self._files += 1
+        self._size += len(data)
+
+    def _copy(self, source: str, path: str) -> None:
+        try:
+            fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root)
+            with open(fd, "rb") as file:
+                data = file.read()
+        except OSError as error:
+            raise self._error(path, error) from error
+        self.add_file(path, data)
+
+    def summary(self) -> Summary:
+        """What was written so far."""
+        return Summary(self._files, len(self._links), self._size)
+
+    def _make_link(self, member: Member) -> None:
+        parent, _, base = member.path.rpartition("/")
+        try:
+            os.symlink(member.link or "", base, dir_fd=self._parent(parent))
+        except OSError as error:
+            raise self._error(member.path, error) from error
+
+    def _parent(self, path: str) -> int:
+        """A descriptor of the directory *path*; the last one is kept, since archives are sorted."""
+        if self._open_fd >= 0 and path == self._open_path:
+            return self._open_fd
+        self._make_directories(path)
+        self._close_parent()
+        self._open_fd = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._root)
+        self._open_path = path
+        return self._open_fd
+
+    def _make_directories(self, path: str) -> None:
+        if path in self._known:
+            return
+        self._make_directories(path.rpartition("/")[0])
+        try:
+            os.mkdir(path, 0o755, dir_fd=self._root)
+            os.chmod(path, 0o755, dir_fd=self._root)
+        except OSError as error:
+            raise self._error(path, error) from error
+        self._known[path] = None
+
+    def _close_parent(self) -> None:
+        if self._open_fd >= 0:
+            os.close(self._open_fd)
+            self._open_fd = -1
+
+    def _error(self, path: str, error: OSError) -> StoreError:
+        return StoreError(f"{self._name}: cannot write {path} ({error.strerror})", "free space or name another directory")
+
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class _Ahead:
+    """Runs an iterator of bytes in a thread, a few pieces ahead of its reader, and passes its exception on."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._queue: queue.Queue[bytes | KheadersError | OSError | None] = queue.Queue(8)
+        self._stop = threading.Event()
+        self._pieces = pieces
+        self._thread = threading.Thread(target=self._run, name="kheaders-decompress", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        end: KheadersError | OSError | None = None
+        try:
+            for piece in self._pieces:
+                if not self._put(piece):
+                    return
+        except (KheadersError, OSError) as error:
+            end = error
+        except Exception as error:  # a fault of a decompressor must end the reader, not hang it
+            end = ArchiveError(f"decompression failed ({type(error).__name__}: {error})", HINT)
+        self._put(end)
+
+    def _put(self, item: bytes | KheadersError | OSError | None) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=0.05)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def get(self) -> bytes:
+        """The next piece; empty at the end. Raises what the iterator raised."""
+        item = self._queue.get()
+        if item is None:
+            self._queue.put(None)
+            return b""
+        if isinstance(item, bytes):
+            return item
+        self._queue.put(item)
+        raise item
+
+    def close(self) -> None:
+        """Stop the thread and wait for it."""
+        self._stop.set()
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._thread.join()
+
+
+class _Reader:
+    """The walk over 512-byte headers."""
+
+    def __init__(self, ahead: _Ahead, limits: Limits, name: str, outside_links: bool) -> None:
+        self._ahead = ahead
+        self._limits = limits
+        self._name = name
+        self._outside_links = outside_links
+        self._buffer = b""
+        self._at = 0
+        self._kinds: dict[str, str] = {"": "directory"}
+        self._count = 0
+
+    def members(self) -> Iterator[Member]:
+        path = link = ""
+        size: int | None = None
+        while True:
+            header = self._take(BLOCK)
+            if header.count(0) == BLOCK:
+                self._end()
+                return
+            kind = header[156:157]
+            length = self._number(header[124:136]) if size is None or kind in b"xgLK" else size
+            self._verify_checksum(header)
+            if kind in (b"L", b"K", b"x", b"g"):
+                if length > 1 << 20:
+                    raise self._bad(f"an extended header of {length} bytes")
+                value = self._data(length)
+                if kind == b"L":
+                    path = self._text(value.rstrip(b"\0"))
+                elif kind == b"K":
+                    link = self._text(value.rstrip(b"\0"))
+                elif kind == b"x":
+                    records = self._pax(value)
+                    path, link = records.get("path", path), records.get("linkpath", link)
+                    size = self._pax_size(records) if "size" in records else None
+                continue
+            self._count += 1
+            if self._count > self._limits.members:
+                raise self._bad(f"more than {self._limits.members} members", "raise the limit if that is right")
+            member = self._member(header, kind, length, path, link)
+            path, link, size = "", "", None
+            if member is not None:
+                yield member
+
+    def _member(self, header: bytes, kind: bytes, length: int, path: str, link: str) -> Member | None:
+        path = self._path(path or self._header_name(header))
+        if kind == b"5":
+            if path:
+                self._register(path, "directory")
+            return Member(path, directory=True) if path else None
+        if not path:
+            raise self._bad("a member without a name")
+        if kind == b"2":
+            self._register(path, "link")
+            return Member(path, link=self._target(path, link or self._text(header[157:257].split(b"\0", 1)[0])))
+        if kind == b"1":
+            target = self._path(link or self._text(header[157:257].split(b"\0", 1)[0]))
+            if self._kinds.get(target) != "file":
+                raise self._bad(f"{path} is a hard link to {target!r}, which is no file before it")
+            self._register(path, "file")
+            return Member(path, same_as=target)
+        if kind not in _REGULAR:
+            raise self._bad(f"{path} is {_KINDS.get(kind, 'of unknown type ' + repr(kind))}")
+        self._register(path, "file")
+        return Member(path, self._data(length))
+
+    def _register(self, path: str, kind: str) -> None:
+        """Note *path*; refuse duplicates and members below something that is no directory."""
+        before = self._kinds.get(path)
+        if before is not None and not (before == kind == "directory"):
+            raise self._bad(f"{path} is there twice")
+        self._kinds[path] = kind
+        parent = path.rpartition("/")[0]
+        while parent:
+            known = self._kinds.get(parent)
+            if known == "directory":
+                return
+            if known is not None:
+                raise self._bad(f"{path} lies below {parent}, which is a {known}")
+            self._kinds[parent] = "directory"
+            parent = parent.rpartition("/")[0]
+
+    def _path(self, raw: str) -> str:
+        if raw.startswith("/"):
+            raise self._bad(f"{raw!r} is an absolute path")
+        parts = [part for part in raw.split("/") if part not in ("", ".")]
+        if ".." in parts:
+            raise self._bad(f"{raw!r} leaves the tree")
+        if len(raw) > MAX_NAME or "\0" in raw or "\n" in raw:
+            raise self._bad(f"{raw[:80]!r} is no usable name")
+        return "/".join(parts)
+
+    def _target(self, path: str, target: str) -> str:
+        if self._outside_links:
+            return target
+        parts = [part for part in target.split("/") if part not in ("", ".")]
+        up = 0
+        while up < len(parts) and parts[up] == "..":
+            up += 1
+        inside = not target.startswith("/") and ".." not in parts[up:] and up <= path.count("/") and "\0" not in target
+        if not inside or not target or len(target) > MAX_NAME:
+            raise self._bad(f"{path} is a link out of the tree, to {target!r}")
+        return target
+
+    def _header_name(self, header: bytes) -> str:
+        name = header[:100].split(b"\0", 1)[0]
+        if header[257:263] == b"ustar\0":
+            prefix = header[345:500].split(b"\0", 1)[0]
+            name = prefix + b"/" + name if prefix else name
+        return self._text(name)
+
+    def _text(self, raw: bytes) -> str:
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self._bad(f"the name {raw[:80]!r} is not UTF-8") from error
+
+    def _pax(self, data: bytes) -> dict[str, str]:
+        """The records ``LENGTH KEY=VALUE\\n`` of a pax extended header."""
+        records = {}
+        at = 0
+        while at < len(data):
+            space = data.find(b" ", at, at + 12)
+            digits = data[at:space] if space > 0 else b""
+            if not digits.isdigit() or not (space - at + 3 < int(digits) <= len(data) - at):
+                raise self._bad("a damaged pax header")
+            end = at + int(digits)
+            key, equals, value = data[space + 1 : end - 1].partition(b"=")
+            if not equals:
+                raise self._bad("a damaged pax header")
+            if key in (b"path", b"linkpath", b"size"):
+                records[self._text(key)] = self._text(value)
+            elif key.startswith(b"GNU.sparse"):
+                raise self._bad("a sparse member")
+            at = end
+        return records
+
+    def _pax_size(self, records: dict[str, str]) -> int:
+        value = records["size"]
+        if not (value.isascii() and value.isdigit() and len(value) < 20):
+            raise self._bad("a damaged pax header")
+        return int(value)
+
+    def _number(self, field: bytes) -> int:
+        if field[0] & 0x80:
+            return int.from_bytes(field, "big") & ((1 << 88) - 1)
+        text = field.strip(b" \0")
+        if text.strip(b"01234567"):
+            raise self._bad("a damaged member header")
+        return int(text, 8) if text else 0
+
+    def _verify_checksum(self, header: bytes) -> None:
+        if sum(header) - sum(header[148:156]) + 8 * 0x20 != self._number(header[148:156]):
+            raise self._bad("a damaged member header (checksum)")
+
+    def _data(self, length: int) -> bytes:
+        if length > self._limits.unpacked:
+            raise self._bad(f"a member of {length} bytes", "raise the limit on unpacked size if that is right")
+        data = self._take(length)
+        if length % BLOCK:
+            self._take(BLOCK - length % BLOCK)
+        return data
+
+    def _take(self, length: int) -> bytes:
+        end = self._at + length
+        if end > len(self._buffer):
+            pieces = [self._buffer[self._at :]]
+            have = len(pieces[0])
+            while have < length:
+                piece = self._ahead.get()
+                if not piece:
+                    raise self._bad(f"it ends in the middle, after {self._count} members")
+                pieces.append(piece)
+                have += len(piece)
+            self._buffer = b"".join(pieces)
+            self._at, end = 0, length
+        data = self._buffer[self._at : end]
+        self._at = end
+        return data
+
+    def _end(self) -> None:
+        """Read to the end of the stream: its checksums are only then compared, and nothing may follow."""
+        rest = self._buffer[self._at :]
+        while rest or (rest := self._ahead.get()):
+            if rest.count(0) != len(rest):
+                raise self._bad("there is data after its end")
+            rest = b""
+
+    def _bad(self, what: str, hint: str = HINT) -> ArchiveError:
+        return ArchiveError(f"{self._name}: not a usable header archive: {what}", hint)

@@ -1,0 +1,182 @@
+"""Finding a compiler that can emit BPF: the one that the user names, the ziglang wheel's, the system's clang."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from kheaders.errors import CompilerError, KheadersError
+from kheaders.run import run, which
+
+OLDEST = (13, 0)
+"""The oldest clang that the flags and forms are made for."""
+NEWEST_NAME = 30
+"""Versioned names ``clang-30`` … ``clang-13`` are looked for on PATH."""
+
+_PROBE = b'int kheaders_probe(int x) { return x + sizeof(void *); }\nchar _license[] __attribute__((section("license"))) = "GPL";\n'
+_VERSION = re.compile(r"clang version (\d+)\.(\d+)(?:\.(\d+))?")
+_EM_BPF = 247  # EM_BPF, include/uapi/linux/elf-em.h
+
+
+class Records(Protocol):
+    """Where conclusive probes are remembered; the store is one."""
+
+    def record(self, kind: str, key: str) -> Mapping[str, Any] | None: ...
+
+    def put_record(self, kind: str, key: str, value: Mapping[str, Any], *, boot: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """A compiler that was seen to emit BPF."""
+
+    argv: tuple[str, ...]
+    """The words that start its clang driver: ``("/usr/bin/clang-19",)``, ``("…/zig", "clang")``."""
+    kind: str
+    """``clang`` or ``zig``."""
+    version: tuple[int, int, int]
+    """Version of the clang inside."""
+    include: str
+    """Directory of its own headers (stddef.h, stdarg.h)."""
+    identity: str
+    """Changes with the program file: a digest over path, size, mtime and version."""
+
+    @property
+    def name(self) -> str:
+        """For people: ``zig (clang 22.1.8)``, ``clang 19.1.7``."""
+        version = ".".join(map(str, self.version))
+        return f"zig (clang {version})" if self.kind == "zig" else f"clang {version}"
+
+
+def find(cc: str | None = None, *, records: Records | None = None, path: str | None = None) -> Compiler:
+    """The compiler to use: *cc* (a name or path, words allowed) or the first usable of ziglang's and the system's.
+
+    *path* stands for PATH. Raises CompilerError, which says what was tried and why each could not be used.
+    """
+    refused = []
+    for argv in [_named(cc, path)] if cc else _candidates(path):
+        try:
+            return examine(argv, records)
+        except CompilerError as error:
+            if cc:
+                raise
+            refused.append(error.what)
+    tried = f" ({'; '.join(refused)})" if refused else ""
+    raise CompilerError(
+        f"no compiler that can emit BPF{tried}", "pip install 'kheaders[compiler]', or install clang 13 or later"
+    )
+
+
+def find_all(*, records: Records | None = None, path: str | None = None) -> list[Compiler | CompilerError]:
+    """Every compiler on this machine, each examined; those that cannot be used as the error that says why."""
+    found: list[Compiler | CompilerError] = []
+    for argv in _candidates(path):
+        try:
+            found.append(examine(argv, records))
+        except CompilerError as error:
+            found.append(error)
+    return found
+
+
+def examine(argv: tuple[str, ...], records: Records | None = None) -> Compiler:
+    """Probe one compiler by compiling with it; a positive answer is remembered by path, size and mtime.
+
+    Raises CompilerError if it cannot be run, is too old or emits no BPF.
+    """
+    program = Path(argv[0])
+    try:
+        status = os.stat(program)
+    except OSError as error:
+        raise CompilerError(f"{argv[0]}: no such compiler ({error.strerror})", "name another with --cc") from error
+    stamp = f"{os.path.realpath(program)}\0{argv[1:]}\0{status.st_size}\0{status.st_mtime_ns}"
+    key = hashlib.sha256(stamp.encode("utf-8", "surrogateescape")).hexdigest()
+    if records is not None and (known := _remembered(records, key)) is not None:
+        return known
+    compiler = _probe(argv, key)
+    if records is not None:
+        try:
+            records.put_record("compiler", key, asdict(compiler), boot=False)
+        except KheadersError:
+            pass  # a probe that cannot be remembered is made again
+    return compiler
+
+
+def _named(cc: str, path: str | None) -> tuple[str, ...]:
+    words = shlex.split(cc)
+    found = which(words[0], path) if words else None
+    if found is None:
+        raise CompilerError(f"{cc}: no such compiler", "name one that is installed, or pip install 'kheaders[compiler]'")
+    argv = (str(found), *words[1:])
+    return (*argv, "clang") if len(argv) == 1 and found.name.startswith("zig") else argv
+
+
+def _candidates(path: str | None) -> Iterator[tuple[str, ...]]:
+    if (zig := _wheel()) is not None:
+        yield (str(zig), "clang")
+    seen = set()
+    for name in ["clang", *(f"clang-{n}" for n in range(NEWEST_NAME, OLDEST[0] - 1, -1))]:
+        found = which(name, path)
+        if found is not None and (real := os.path.realpath(found)) not in seen:
+            seen.add(real)
+            yield (str(found),)
+
+
+def _wheel() -> Path | None:
+    spec = importlib.util.find_spec("ziglang")
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        program = Path(place) / "zig"
+        if program.is_file():
+            return program
+    return None
+
+
+def _remembered(records: Records, key: str) -> Compiler | None:
+    value = records.record("compiler", key)
+    if value is None:
+        return None
+    try:
+        known = Compiler(
+            tuple(value["argv"]), value["kind"], tuple(value["version"]), value["include"], value["identity"]
+        )
+    except (KeyError, TypeError):
+        return None
+    return known if os.path.isfile(f"{known.include}/stddef.h") else None
+
+
+def _probe(argv: tuple[str, ...], identity: str) -> Compiler:
+    shown = shlex.join(argv)
+    other = "name another with --cc"
+    answer = run([*argv, "--version"], timeout=60, check=False)
+    match = _VERSION.search(answer.stdout.decode("utf-8", "replace"))
+    if match is None:
+        raise CompilerError(f"{shown}: is no clang", other)
+    version = (int(match[1]), int(match[2]), int(match[3] or 0))
+    if version[:2] < OLDEST:
+        raise CompilerError(f"{shown}: clang {version[0]} is too old, {OLDEST[0]} is the oldest that works", other)
+    probe = run([*argv, "-target", "bpf", "-O2", "-x", "c", "-c", "-", "-o", "-"], input=_PROBE, timeout=60, check=False)
+    header = probe.stdout[:20]
+    if probe.returncode or header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != _EM_BPF:
+        raise CompilerError(f"{shown}: cannot emit BPF ({_first(probe.errors)})", other)
+    return Compiler(argv, "zig" if argv[1:] == ("clang",) else "clang", version, _own_headers(argv), identity)
+
+
+def _own_headers(argv: tuple[str, ...]) -> str:
+    printed = run([*argv, "-print-resource-dir"], timeout=60, check=False).stdout.decode("utf-8", "replace").strip()
+    for place in (f"{printed}/include", f"{os.path.dirname(os.path.realpath(argv[0]))}/lib/include"):
+        if os.path.isfile(f"{place}/stddef.h"):
+            return place
+    raise CompilerError(
+        f"{shlex.join(argv)}: its own headers (stddef.h) are missing", "install its resource directory (libclang-common)"
+    )
+
+
+def _first(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[0] if lines else "it printed nothing"

@@ -1,0 +1,87 @@
+"""One compile as a value: Job in, Result out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kheaders.compilers.find import Compiler
+from kheaders.errors import CompilerError, ToolMissing, ToolTimeout
+from kheaders.run import run
+
+TIMEOUT = 300.0
+"""Seconds after which a compile counts as hung."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A program and how it is to be compiled; what the headers add comes from the form."""
+
+    source: Path | bytes
+    """A file, or the text itself (as from standard input)."""
+    optimise: str = "2"
+    """Level of ``-O``; the BPF back end wants at least 1."""
+    debug: bool = False
+    """``-g``: BTF and DWARF."""
+    mcpu: str | None = None
+    defines: tuple[str, ...] = ()
+    """``NAME`` or ``NAME=VALUE``."""
+    includes: tuple[str, ...] = ()
+    """Directories of the user's own headers, searched before the kernel's."""
+    extra: tuple[str, ...] = field(default=())
+    """Further words, passed on as they are, last."""
+
+    def arguments(self) -> list[str]:
+        """The job's own words on the command line."""
+        words = [f"-O{self.optimise}"]
+        if self.debug:
+            words.append("-g")
+        if self.mcpu:
+            words.append(f"-mcpu={self.mcpu}")
+        words += [f"-D{define}" for define in self.defines]
+        words += [f"-I{directory}" for directory in self.includes]
+        return [*words, *self.extra]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a compile gave."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    output: bytes
+    """The object file; empty where the compile failed."""
+    diagnostics: str
+    """What the compiler printed, untouched."""
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is an object."""
+        return self.returncode == 0
+
+
+def execute(
+    compiler: Compiler, job: Job, flags: Sequence[str], pass_fds: Sequence[int] = (), mode: Sequence[str] = ("-c",)
+) -> Result:
+    """Run *compiler* on *job* with the *flags* of a form; the object comes back in memory, no file is written.
+
+    *mode* says what is wanted instead of an object (``-E``, ``-fsyntax-only``). Raises CompilerError if the compiler
+    cannot be run or hangs; a program that it refuses is a Result.
+    """
+    from_memory = isinstance(job.source, bytes)
+    source = ["-"] if from_memory else [str(job.source)]
+    argv = [*compiler.argv, *flags, *job.arguments(), *mode, "-x", "c", *source, "-o", "-"]
+    start = time.monotonic()
+    try:
+        done = run(
+            argv, input=job.source if isinstance(job.source, bytes) else None, pass_fds=pass_fds, timeout=TIMEOUT, check=False
+        )
+    except ToolTimeout as error:
+        raise CompilerError(f"{compiler.name}: did not end within {TIMEOUT:g} s", "simplify the program") from error
+    except ToolMissing as error:
+        raise CompilerError(error.what, error.hint) from error
+    output = done.stdout if done.returncode == 0 else b""
+    return Result(done.argv, done.returncode, output, done.errors, time.monotonic() - start)

@@ -1,0 +1,1 @@
+"""What a header set becomes for a compiler: a directory, or memory."""

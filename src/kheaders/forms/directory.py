@@ -1,0 +1,123 @@
+"""The directory form: a whole tree of headers on disk, in the store or where the user wants it.
+
+Beside the headers as they are, a tree holds ``.bpf/``: those of them that contain assembly of the host, without it, and
+a VFS overlay that puts these in place of the originals for a compile with ``-target bpf``. Other consumers never see it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kheaders.archive import Member, TreeWriter
+from kheaders.compilers.find import Compiler
+from kheaders.compilers.flags import RELEVANT_OPTIONS
+from kheaders.errors import StoreError, UsageError, VerificationError
+from kheaders.forms.served import Identity, Served, flags_for, overlay
+from kheaders.headers.headerset import HeaderSet
+from kheaders.headers.hostasm import rewrite
+
+PRIVATE = ".bpf"
+OVERLAY = f"{PRIVATE}/overlay.json"
+
+
+class DirectoryForm:
+    """Serves headers from a tree that :func:`write` made; *identity* tells what the flags depend on."""
+
+    name = "directory"
+
+    def __init__(self, root: Path, identity: Identity) -> None:
+        self.root = root
+        self.identity = identity
+
+    def flags(self, compiler: Compiler) -> list[str]:
+        """Flags that any clang build can use as long as the tree is there. Raises VerificationError."""
+        index = self.root / OVERLAY
+        if not index.is_file():
+            raise VerificationError(f"{index}: missing", "run 'kheaders cache clear' and extract the headers again")
+        return [*flags_for(self.identity, str(self.root), compiler), "-ivfsoverlay", str(index)]
+
+    @contextmanager
+    def serve(self, compiler: Compiler, program: bytes, user_directories: tuple[str, ...] = ()) -> Iterator[Served]:
+        """Serve the whole tree."""
+        yield Served(tuple(self.flags(compiler)))
+
+
+def write(headers: HeaderSet, directory: int, final: Path) -> Mapping[str, Any]:
+    """Write *headers* below the open, private and empty *directory*, which will be known as *final*.
+
+    Returns what a manifest should tell of the tree. Raises StoreError.
+    """
+    with TreeWriter(directory, str(final)) as tree:
+        for path, data in headers.files.items():
+            tree.add_file(path, data)
+        for path, target in headers.links.items():
+            tree.add(Member(path, link=target))
+        rewritten = rewrite(headers.files)
+        for path, data in rewritten.items():
+            tree.add_file(f"{PRIVATE}/{path}", data)
+        shown = {f"{final}/{path}": f"{final}/{PRIVATE}/{path}" for path in rewritten}
+        tree.add_file(OVERLAY, overlay(shown))
+    return {
+        "release": headers.release,
+        "srcarch": headers.srcarch,
+        "digest": headers.digest,
+        "files": len(headers.files),
+        "config": sorted(option.decode() for option in headers.config & RELEVANT_OPTIONS),
+    }
+
+
+def extract(headers: HeaderSet, directory: Path) -> Path:
+    """Write *headers* to *directory*, which must be missing or empty, and return its absolute path.
+
+    The tree is written beside it under a random name and takes the name by one rename. Raises UsageError if there is
+    something already, StoreError if the place refuses.
+    """
+    final = Path(os.path.abspath(directory))
+    _check_free(final)
+    staging = _staging_beside(final)
+    try:
+        fd = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            write(headers, fd, final)
+            os.fchmod(fd, 0o755)
+        finally:
+            os.close(fd)
+        try:
+            os.rename(staging, final)
+        except OSError as error:
+            raise StoreError(f"{final}: cannot be put in place ({error.strerror})", "name another directory") from error
+    except BaseException:
+        import shutil
+
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return final
+
+
+def _check_free(final: Path) -> None:
+    if final.is_symlink():
+        raise UsageError(f"{final}: is a link", "name the directory itself")
+    try:
+        if any(final.iterdir()):
+            raise UsageError(f"{final}: is not empty", "name a new or empty directory")
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise UsageError(f"{final}: is no directory", "name a new or empty directory") from error
+    except OSError as error:
+        raise StoreError(f"{final}: cannot be read ({error.strerror})", "name another directory") from error
+
+
+def _staging_beside(final: Path) -> Path:
+    import tempfile
+
+    try:
+        return Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
+    except OSError as error:
+        raise StoreError(
+            f"{final.parent}: nothing can be written there ({error.strerror})", "make the directory, or name another"
+        ) from error

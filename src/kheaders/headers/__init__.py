@@ -1,0 +1,1 @@
+"""Header sets: read from what sources offer, their identity verified, chosen by the chain."""

@@ -1,0 +1,247 @@
+"""The chain: sources asked in order, each offer read and verified, the first good one wins, every refusal is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kheaders import kconfig
+from kheaders.archive import Limits
+from kheaders.errors import HeadersNotFound, KheadersError
+from kheaders.headers.headerset import HeaderSet
+from kheaders.headers.verify import Check, Verdict, verify_identity
+from kheaders.kconfig import KConfig
+from kheaders.kernel import Kernel, named
+from kheaders.sources.candidate import ArchiveContent, Candidate, Rejection, Request, Source, TreeContent
+from kheaders.store import Entry, Store
+
+RECORD = "verdict"
+
+MACHINES = {
+    "x86": "x86_64",
+    "arm64": "aarch64",
+    "arm": "armv7l",
+    "riscv": "riscv64",
+    "s390": "s390x",
+    "powerpc": "ppc64le",
+    "loongarch": "loongarch64",
+    "mips": "mips64",
+}
+"""SRCARCH → the usual machine of that architecture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """A proof beyond identity: a name that changes with what it depends on, and the proof itself."""
+
+    name: str
+    prove: Callable[[HeaderSet], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a header set without reading it; enough to make compiler flags."""
+
+    digest: str
+    release: str | None
+    srcarch: str | None
+    config: frozenset[bytes]
+    """Those options of the configuration that are not modules."""
+
+
+@dataclass(slots=True)
+class Found:
+    """Headers that belong to the kernel."""
+
+    candidate: Candidate
+    facts: Facts
+    verdict: Verdict
+    approved: frozenset[str]
+    """Names of the approvers whose proof these headers passed."""
+    rejections: tuple[Rejection, ...]
+    """What was asked before and refused."""
+    _read: Callable[[], HeaderSet] = field(repr=False)
+    entry: Entry | None = None
+    """Their tree in the store, if it was found there whole."""
+    _headers: HeaderSet | None = field(default=None, repr=False)
+
+    @property
+    def headers(self) -> HeaderSet:
+        """The headers themselves, read on first use. Raises VerificationError if they can no longer be read."""
+        if self._headers is None:
+            self._headers = self._read()
+        return self._headers
+
+
+@dataclass(slots=True)
+class Chain:
+    """Sources in the order in which they are asked, for one request."""
+
+    request: Request
+    sources: Sequence[Source]
+    store: Store
+    limits: Limits = Limits()
+    adopt: bool = False
+    """Take headers of whatever kernel they are: the user named them, and no kernel."""
+    rejections: list[Rejection] = field(default_factory=list)
+    """Every refusal so far, in order."""
+
+    def found(self) -> Iterator[Found]:
+        """Every offer whose identity holds, best first; refusals gather in ``rejections``."""
+        for source in self.sources:
+            for offer in source.offers(self.request):
+                if isinstance(offer, Rejection):
+                    self.rejections.append(offer)
+                    continue
+                found = self._examine(offer)
+                if found is not None:
+                    yield found
+
+    def first(self, approver: Approver | None = None) -> Found:
+        """The first headers whose identity holds and that *approver* accepts.
+
+        Raises HeadersNotFound, which holds every refusal.
+        """
+        for found in self.found():
+            if approver is None or self.approve(found, approver):
+                return found
+        raise self.nothing()
+
+    def approve(self, found: Found, approver: Approver) -> bool:
+        """Whether *found* passes the proof, now or earlier in this boot; if not, that becomes a refusal."""
+        if approver.name in found.approved:
+            return True
+        try:
+            proof = approver.prove(found.headers)
+        except KheadersError as error:
+            proof = Verdict((Check("compiles", "failed", str(error)),))
+        found.verdict = found.verdict + proof
+        if not proof.ok:
+            self._reject(found.candidate, proof.reason)
+            return False
+        found.approved |= {approver.name}
+        self._remember(found)
+        return True
+
+    def nothing(self) -> HeadersNotFound:
+        """The error for a chain that came to its end."""
+        kernel = self.request.kernel
+        reasons = [str(rejection) for rejection in self.rejections]
+        damaged = next((r for r in self.rejections if r.source == "explicit"), None)
+        if self.request.headers is not None and damaged is not None:
+            what = f"{damaged.location or self.request.headers}: {damaged.reason}"
+            return HeadersNotFound(what, damaged.hint or "name other headers with --headers", reasons)
+        return HeadersNotFound(
+            f"no headers of kernel {kernel.release}",
+            "run 'kheaders doctor' to see where they were looked for, or 'kheaders fetch' to download them",
+            reasons,
+        )
+
+    def _reject(self, candidate: Candidate, reason: str, hint: str = "") -> None:
+        self.rejections.append(Rejection(candidate.source, candidate.location, reason, hint))
+
+    def _examine(self, candidate: Candidate) -> Found | None:
+        known = self._remembered(candidate)
+        if known is not None:
+            return known
+        try:
+            headers = read(candidate, None if self.adopt else self.request.srcarch, self.limits)
+        except KheadersError as error:
+            self._reject(candidate, error.what, error.hint)
+            return None
+        found = self._judge(candidate, headers)
+        if found.verdict.ok:
+            return found
+        self._reject(candidate, found.verdict.reason)
+        return None
+
+    def _judge(self, candidate: Candidate, headers: HeaderSet) -> Found:
+        verdict = verify_identity(
+            headers,
+            None if self.adopt else self.request.kernel,
+            config=self._config(),
+            intact=not isinstance(candidate.content, TreeContent),
+        )
+        config = frozenset(option for option in headers.config if not option.endswith(b"_MODULE"))
+        facts = Facts(headers.digest, headers.release, headers.srcarch, config)
+        rejections = tuple(self.rejections)
+        return Found(candidate, facts, verdict, frozenset(), rejections, lambda: headers, _headers=headers)
+
+    def _config(self) -> KConfig | None:
+        found = kconfig.read(self.request.kernel) if self.request.kernel.running and not self.adopt else None
+        return found if found is not None and found.certain else None
+
+    def _key(self, candidate: Candidate) -> str:
+        kernel = self.request.kernel
+        whose = "any" if self.adopt else kernel.key
+        parts = (candidate.source, candidate.location, candidate.fingerprint, whose, self.request.srcarch)
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def _remember(self, found: Found) -> None:
+        if not found.candidate.fingerprint:
+            return
+        value = {
+            "digest": found.facts.digest,
+            "release": found.facts.release,
+            "srcarch": found.facts.srcarch,
+            "config": sorted(option.decode() for option in found.facts.config),
+            "checks": [[c.name, c.state, c.detail] for c in found.verdict.checks],
+            "approved": sorted(found.approved),
+        }
+        try:
+            self.store.put_record(RECORD, self._key(found.candidate), value, boot=True)
+        except KheadersError:
+            pass  # where nothing can be kept, the headers are verified again next time
+
+    def _remembered(self, candidate: Candidate) -> Found | None:
+        """What was found out about this offer earlier in this boot, if its headers still lie in the store."""
+        if not candidate.fingerprint:
+            return None
+        value = self.store.record(RECORD, self._key(candidate))
+        if value is None:
+            return None
+        try:
+            facts = _facts(value)
+            verdict = Verdict(tuple(Check(*check) for check in value["checks"]))
+            approved = frozenset(value["approved"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        entry = self.store.tree(facts.digest)
+        if entry is None:
+            return None
+
+        def from_store(entry: Entry = entry) -> HeaderSet:
+            return HeaderSet.from_trees((entry.path,), facts.srcarch or "", name=candidate.location)
+
+        return Found(candidate, facts, verdict, approved, tuple(self.rejections), from_store, entry)
+
+
+    def kernel_of(self, found: Found) -> Kernel:
+        """The kernel whose headers were found: the one that was asked for, or with ``adopt`` the one that they name."""
+        kernel = self.request.kernel
+        if not self.adopt or found.facts.release in (None, kernel.release):
+            return kernel
+        return named(found.facts.release or "", machine=MACHINES.get(found.facts.srcarch or "", ""))
+
+
+def read(candidate: Candidate, srcarch: str | None, limits: Limits = Limits()) -> HeaderSet:
+    """Read what a source offered, for *srcarch* or for whatever it was configured for.
+
+    Raises VerificationError (ArchiveError), or what the source's own reader raises.
+    """
+    content = candidate.content
+    if isinstance(content, TreeContent):
+        if content.check is not None:
+            content.check()
+        return HeaderSet.from_trees(content.layers, srcarch, name=candidate.location)
+    if isinstance(content, ArchiveContent):
+        with content.open() as stream:
+            return HeaderSet.from_archive(stream, limits=limits, name=candidate.location)
+    return HeaderSet(content.read(), name=candidate.location)
+
+
+def _facts(value: Mapping[str, Any]) -> Facts:
+    config = frozenset(str(option).encode() for option in value["config"])
+    return Facts(str(value["digest"]), value["release"], value["srcarch"], config)

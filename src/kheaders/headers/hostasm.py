@@ -1,0 +1,167 @@
+"""Inline assembly of the host, taken out of headers so that they parse for the BPF target.
+
+With ``-target bpf`` clang checks each asm statement against the registers of BPF while it parses, so that one ``"=a"`` in
+an inline function that nobody calls stops the compile. Every such statement is replaced by one whose template no
+assembler knows: a function that is never emitted does no harm, and one that is emitted fails the compile with
+``MARKER`` in the diagnostics. It is never dropped. Statements that mean the same everywhere (``barrier()``,
+``OPTIMIZER_HIDE_VAR``: no instruction, only generic constraints) stay as they are. Lines keep their numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+MARKER = "kheaders_host_assembly"
+"""First word of the template that stands for the host's assembly."""
+REGISTER_MARKER = "kheaders_host_register"
+"""Name of the external symbol that stands for a variable bound to a register of the host."""
+
+_SKIP = rb'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n]){1,8}\''
+_GAP = rb"(?:\s|\\\n)*"
+_HEAD = (
+    rb"(?P<word>\b(?:asm|__asm__|__asm|asm_inline)\b)"
+    rb"(?P<how>" + _GAP + rb"(?:\b[A-Za-z_]\w*\b" + _GAP + rb"){0,3})\("
+)
+_ANY = re.compile(rb"asm(?:__|_inline)?(?:[\s\\]+\w*){0,6}\(")  # a literal prefix is searched at memory speed
+_SCAN = re.compile(_SKIP + rb"|" + _HEAD, re.S)
+_INSIDE = re.compile(_SKIP + rb"|[()]", re.S)
+_SPLIT = re.compile(_SKIP + rb"|[():\[\]]", re.S)
+_STRING = re.compile(rb'"((?:\\.|[^"\\\n])*)"', re.S)
+_COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
+_OPERAND = re.compile(rb'\s*(?:\[\s*\w+\s*\]\s*)?"(?P<constraint>[^"]*)"\s*\(', re.S)
+_GENERIC = re.compile(rb"[=+&%]*[rgmXin0-9,]+")
+_REGISTER = re.compile(rb"\bregister\b(?=[^;{}()#]*\Z)")
+_LABEL_AFTER = re.compile(rb"(?:\s|\\\n)*(?:[;,=]|__attribute__\b)")
+_LAST_WORD = re.compile(rb"(\w+)(?:\s|\\\n)*\Z")
+_STATEMENT_WORDS = (b"else", b"do")
+
+
+def rewrite(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Those of *files* that hold host assembly, without it; path → new bytes."""
+    return {path: new for path, data in files.items() if _ANY.search(data) and (new := neutralise(data)) is not data}
+
+
+def neutralise(text: bytes) -> bytes:
+    """*text* of a C header with the host's inline assembly replaced; the same object where there is none."""
+    out: list[bytes] = []
+    done = 0
+    at = 0
+    while match := _SCAN.search(text, at):
+        at = match.end()
+        if match["word"] is None:
+            continue
+        end = _closing(text, at)
+        if end < 0:
+            break
+        edit = _replacement(text, match, at, end)
+        at = end
+        if edit is not None:
+            start, stop, new = edit
+            out += [text[done:start], new]
+            done = stop
+    if not done:
+        return text
+    out.append(text[done:])
+    return b"".join(out)
+
+
+def _closing(text: bytes, at: int) -> int:
+    """The offset just after the parenthesis that closes the one before *at*, or -1."""
+    depth = 1
+    for match in _INSIDE.finditer(text, at):
+        token = match[0]
+        if token == b"(":
+            depth += 1
+        elif token == b")":
+            depth -= 1
+            if not depth:
+                return match.end()
+    return -1
+
+
+def _replacement(text: bytes, match: re.Match[bytes], body: int, end: int) -> tuple[int, int, bytes] | None:
+    """What to put where: (start, stop, new text), or None to leave the statement alone."""
+    start = match.start()
+    inside = text[body : end - 1]
+    plain = not match["how"].strip(b" \t\n\\")
+    if plain and _LABEL_AFTER.match(text, end) and _follows_declarator(text, start):
+        line = max(text.rfind(b"\n", 0, start), text.rfind(b";", 0, start)) + 1
+        register = _REGISTER.search(text, line, start)
+        if register is None:
+            return None
+        if register.start() == text.rfind(b"\n", 0, start) + 1:
+            name = text[register.end() : start]
+            return register.start(), end, b"extern" + name + b'asm("' + REGISTER_MARKER.encode() + b'")' + _lines(inside)
+        return start, end, _lines(inside)
+    if plain and (start == 0 or text[start - 1 : start] == b"\n") and not text[:start].endswith(b"\\\n"):
+        return start, end, _lines(text[start:end])
+    sections = _sections(_COMMENT.sub(b" ", inside))
+    if plain and len(sections) == 1 or _means_nothing(sections):
+        return None
+    return start, end, b'asm volatile("' + MARKER.encode() + b'")' + _lines(text[start:end])
+
+
+def _follows_declarator(text: bytes, start: int) -> bool:
+    before = text[max(0, start - 200) : start].rstrip(b" \t\n\\")
+    word = _LAST_WORD.search(before)
+    if word is not None:
+        return word[1] not in _STATEMENT_WORDS
+    if not before.endswith(b")"):
+        return False
+    line = before[max(before.rfind(b";"), before.rfind(b"{"), before.rfind(b"}")) + 1 :].lstrip(b" \t\n\\")
+    return not re.match(rb"(?:if|while|for|switch|else)\b", line)
+
+
+def _lines(text: bytes) -> bytes:
+    """The line ends of *text*, in the form that keeps a macro definition in one piece."""
+    return (b" \\\n" if b"\\\n" in text else b"\n") * text.count(b"\n")
+
+
+def _means_nothing(sections: list[bytes]) -> bool:
+    """Whether an asm statement holds no instruction and only constraints that every target has."""
+    template = sections[0].strip(b" \t\n\\")
+    if _STRING.sub(b"", template).strip(b" \t\n\\") or any(s.strip() for s in _STRING.findall(template)):
+        return False
+    for section in sections[1:3]:
+        for operand in _operands(section):
+            match = _OPERAND.match(operand)
+            if match is None or not _GENERIC.fullmatch(match["constraint"]):
+                return False
+    return all(word.strip() in (b"", b'"memory"', b'"cc"') for s in sections[3:4] for word in s.split(b",")) and (
+        len(sections) < 5
+    )
+
+
+def _sections(inside: bytes) -> list[bytes]:
+    """The parts of an asm statement between colons outside of strings and brackets."""
+    parts = []
+    depth = start = 0
+    for match in _SPLIT.finditer(inside):
+        token = match[0]
+        if token in (b"(", b"["):
+            depth += 1
+        elif token in (b")", b"]"):
+            depth -= 1
+        elif token == b":" and not depth:
+            parts.append(inside[start : match.start()])
+            start = match.end()
+    parts.append(inside[start:])
+    return parts
+
+
+def _operands(section: bytes) -> list[bytes]:
+    """The operands of one section, split at commas outside of strings and brackets."""
+    parts = []
+    depth = start = 0
+    for match in re.finditer(_SKIP + rb"|[()\[\],]", section, re.S):
+        token = match[0]
+        if token in (b"(", b"["):
+            depth += 1
+        elif token in (b")", b"]"):
+            depth -= 1
+        elif token == b"," and not depth:
+            parts.append(section[start : match.start()])
+            start = match.end()
+    parts.append(section[start:])
+    return [part.strip(b" \t\n\\") for part in parts if part.strip(b" \t\n\\")]

@@ -1,0 +1,126 @@
+"""The only door to other programs: argument lists, a fixed locale, no shell, no child that outlives the call."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kheaders.errors import ToolFailed, ToolMissing, ToolTimeout
+
+DEFAULT_TIMEOUT = 600.0
+"""Seconds after which a child is stopped, unless the caller says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What became of one run: the command, its exit status and its output."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def command(self) -> str:
+        """The command as a line that a shell can replay."""
+        return shlex.join(self.argv)
+
+    @property
+    def errors(self) -> str:
+        """Standard error as text."""
+        return self.stderr.decode("utf-8", "replace")
+
+
+def which(name: str, path: str | None = None) -> Path | None:
+    """The absolute path of the program *name* on ``PATH`` (or *path*), or None."""
+    found = shutil.which(name, path=path)
+    return Path(found).absolute() if found else None
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment with a fixed locale, and *extra* on top."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("LC_") and k not in ("LANG", "LANGUAGE")}
+    env["LC_ALL"] = "C.UTF-8"
+    if extra:
+        env.update(extra)
+    return env
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    input: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    timeout: float | None = DEFAULT_TIMEOUT,
+    pass_fds: Sequence[int] = (),
+    check: bool = True,
+) -> Completed:
+    """Run *argv* to its end and return what it printed.
+
+    *env* is added to :func:`environment`. Without *input* the child's standard input is empty. The child leads a
+    process group of its own, which is killed if it overruns *timeout* (seconds) or if the caller is interrupted.
+
+    Raises ToolMissing if there is no such program, ToolTimeout, and with *check* ToolFailed on a status other than 0.
+    """
+    words = tuple(os.fspath(a) for a in argv)
+    try:
+        child = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(env),
+            cwd=cwd,
+            pass_fds=tuple(pass_fds),
+            process_group=0,
+        )
+    except FileNotFoundError as error:
+        if cwd is not None and not os.path.isdir(cwd):
+            raise ToolMissing(f"{words[0]}: cannot start in {cwd}, which does not exist", "make that directory") from error
+        raise ToolMissing(f"{words[0]}: no such program", "install it or correct PATH") from error
+    except (OSError, ValueError) as error:
+        raise ToolMissing(f"{words[0]}: cannot be run ({error})", "check its name and permissions") from error
+    with child:
+        try:
+            out, err = child.communicate(input, timeout)
+        except subprocess.TimeoutExpired as error:
+            _kill_group(child)
+            log = _rest(child)
+            raise ToolTimeout(f"{words[0]}: did not end within {timeout:g} s", "it was stopped; try again", log) from error
+        except BaseException:
+            _kill_group(child)
+            raise
+        _kill_group(child)
+    done = Completed(words, child.returncode, out, err)
+    if check and child.returncode != 0:
+        last = done.errors.strip().splitlines()[-1:] or ["no message"]
+        status = f"signal {-child.returncode}" if child.returncode < 0 else f"status {child.returncode}"
+        raise ToolFailed(f"{words[0]}: ended with {status}: {last[0]}", f"replay: {done.command}", done.errors)
+    return done
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of the child's process group, also where the child itself has ended."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        child.kill()
+
+
+def _rest(child: subprocess.Popen[bytes]) -> str:
+    """What a killed child had printed on standard error; a stranger that holds its pipe open is not waited for."""
+    try:
+        _, err = child.communicate(timeout=2)
+    except subprocess.TimeoutExpired as error:
+        err = error.stderr or b""
+        for pipe in (child.stdout, child.stderr):
+            if pipe is not None:
+                pipe.close()
+    return err.decode("utf-8", "replace")

@@ -1,0 +1,81 @@
+"""The rules of the house that a program can check: linters run as tests, and what no linter knows is checked here."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builders.need import CHECKOUT
+
+PACKAGE = CHECKOUT / "src/kheaders"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LINTED = ("src", "tests", "bench", "demo")
+PYTHON_FILES = sorted(path for room in LINTED for path in (CHECKOUT / room).rglob("*.py"))
+LONGEST = 400
+HEAVY = {"elftools", "zstandard", "lz4", "rich", "shtab", "ziglang", "asyncio", "urllib.request", "http.client"}
+"""Modules that cost milliseconds to import; only what uses them may, when it does."""
+
+
+def title(path: Path) -> str:
+    """A file's path, as the test's id."""
+    return path.relative_to(CHECKOUT).as_posix()
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        ("ruff", ("check", *LINTED)),
+        ("ruff", ("format", "--check", *LINTED)),
+        ("lint-imports", ("--config", "pyproject.toml", "--no-cache")),
+    ],
+    ids=["ruff check", "ruff format", "lint-imports"],
+)
+def test_linter_is_content(program: str, arguments: tuple[str, ...]) -> None:
+    path = Path(sys.executable).with_name(program)
+    if not path.exists():
+        pytest.skip(f"{program} is not installed; it comes with the extra `dev`")
+    done = subprocess.run([path, *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=title)
+def test_file_has_one_purpose_and_room(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) < LONGEST, "perhaps two modules"
+    if path in MODULES:
+        assert ast.get_docstring(ast.parse(text)), "a module says in its first line what it is for"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=title)
+def test_no_side_effects_on_the_process(path: Path) -> None:
+    """No chdir, umask, shell or signal handler; only cli/ ends the process."""
+    forbidden = {"os.chdir", "os.fchdir", "os.umask", "os.system", "os.popen", "os.putenv", "os._exit", "signal.signal"}
+    if "cli" not in path.parts:
+        forbidden |= {"sys.exit", "exit", "quit"}
+    nodes = ast.walk(ast.parse(path.read_text()))
+    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+    assert not called & forbidden
+
+
+@pytest.mark.parametrize("path", [m for m in MODULES if m.name != "run.py"], ids=title)
+def test_only_run_starts_programs(path: Path) -> None:
+    imported = re.findall(r"^\s*(?:import|from) (subprocess|pty|multiprocessing)\b", path.read_text(), re.M)
+    assert not imported, "other programs are started by kheaders.run only"
+
+
+def test_importing_is_cheap() -> None:
+    """No module of the package imports anything heavy merely by being imported."""
+    names = [
+        ".".join(("kheaders", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        for path in MODULES
+        if path.name != "__main__.py"
+    ]
+    code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not HEAVY & set(done.stdout.split())
