@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
 import shlex
 import shutil
@@ -71,7 +72,11 @@ def first_object(archive: Path, work: Path, runs: int) -> Iterator[Comparison]:
         [KHEADERS, "extract", "--headers", archive, tree], check=True, env=environ, stdout=subprocess.DEVNULL
     )
     flags = subprocess.run(
-        [KHEADERS, "cflags", *compiler, "--headers", tree], check=True, env=environ, stdout=subprocess.PIPE, text=True
+        [KHEADERS, "cflags", "--json", *compiler, "--headers", tree],
+        check=True,
+        env=environ,
+        stdout=subprocess.PIPE,
+        text=True,
     ).stdout
 
     def cold() -> None:
@@ -86,7 +91,7 @@ def first_object(archive: Path, work: Path, runs: int) -> Iterator[Comparison]:
         prepare=cold,
         env=places,
     )
-    plain = Command("the same compile from a directory", [*(zig or ["clang"]), *shlex.split(flags), "-c", *wanted])
+    plain = Command("the same compile from a directory", [*(zig or ["clang"]), *json.loads(flags), "-c", *wanted])
     yield compare("archive to first object", [ours, decompress(archive), plain], runs=runs, limit=1.15)
 
 

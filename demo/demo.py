@@ -23,6 +23,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kheaders import Context, KheadersError
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 KHEADERS = str(Path(sys.executable).with_name("kheaders"))
 EXAMPLES = {
@@ -92,31 +94,32 @@ def show_doctor() -> None:
     print((done.output or done.errors).rstrip())
 
 
-def get_headers() -> tuple[str, list[str]]:
-    """The release whose headers are used, and the options that select them: the host's own, else a stand-in."""
+def get_headers() -> list[str]:
+    """The options that select the headers to use: none for the host's own; else the distribution's are fetched."""
     heading("headers")
     found = run(KHEADERS, "locate", "--json")
     if found.status == 0:
-        release = str(json.loads(found.output).get("release") or platform.release())
-        print(f"headers of the running kernel, {release}")
-        return release, []
+        answer = json.loads(found.output)
+        print(f"headers of the running kernel, {answer['release']}, from {answer['source']}: {answer['location']}")
+        return []
     print(f"no headers of the running kernel, {platform.release()}, here; fetching the distribution's package")
     fetched = json.loads(kheaders("fetch", "--json").output)
-    release = str(fetched["release"])
-    print(
-        f"fetched the headers of {release}: a STAND-IN. They belong to another kernel than the one that runs here, so"
-    )
-    print("programs compiled from them show how kheaders works; only the stable one among them is loaded below.")
-    return release, ["--kernel", release]
+    print(f"fetched the headers of {fetched['release']} ({', '.join(fetched['packages'])})")
+    if fetched["stand_in"]:
+        print(f"They are a STAND-IN: they belong to another kernel than the one that runs here, {platform.release()}.")
+        print(
+            "What is compiled from them shows how kheaders works; of the objects, only the one that touches no layout"
+        )
+        print("of a particular kernel is loaded below.")
+    return [str(word) for word in fetched["use"]]
 
 
 def compiler_words() -> list[str]:
     """The compiler that kheaders itself uses here, as the words that start it."""
-    answer = json.loads(run(KHEADERS, "doctor", "--json").output or "{}")
-    argv = answer.get("compiler", {}).get("argv") if isinstance(answer.get("compiler"), dict) else None
-    if not argv:
-        raise DemoFailed("kheaders doctor names no compiler; install ziglang or clang")
-    return [str(word) for word in argv]
+    try:
+        return list(Context.open().compiler.argv)
+    except KheadersError as error:
+        raise DemoFailed(str(error)) from error
 
 
 def measure(words: Sequence[str], out: Path, runs: int) -> Measured:
@@ -136,10 +139,11 @@ def compile_all(select: list[str], work: Path, runs: int) -> bool:
     """Compile each example in each form and print the table; whether all of kheaders' compiles succeeded."""
     tree = work / "tree"
     kheaders("extract", *select, str(tree))
-    flags = shlex.split(kheaders("cflags", "--headers", str(tree)).output)
+    flags = json.loads(kheaders("cflags", "--json", "--headers", str(tree)).output)
     compiler = compiler_words()
     heading(f"examples: median of {runs} runs each, and the size of the object (with debug information)")
     print(f"compiler: {shlex.join(compiler)}")
+    print("forms: the whole of `kheaders compile`; full headers: the compiler alone, on an extracted directory")
     print(f"{'program':<15}{'what it is':<32}{'memory form':>18}{'directory form':>18}{'full headers':>18}")
     good = True
     for name, what in EXAMPLES.items():
@@ -171,7 +175,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         show_doctor()
-        _, select = get_headers()
+        select = get_headers()
         with tempfile.TemporaryDirectory(prefix="kheaders-demo-") as name:
             work = Path(name)
             compiled = compile_all(select, work, args.runs)

@@ -84,7 +84,7 @@ def test_a_missing_sibling_is_named_with_its_file(tmp_path: Path) -> None:
 
 def test_common_headers_alone_are_refused(tmp_path: Path) -> None:
     paths = build.write(tmp_path, build.debian())
-    with pytest.raises(ArchiveError, match="linux-headers-6.1.0-99-common: no generated headers"):
+    with pytest.raises(ArchiveError, match=r"linux-headers-6\.1\.0-99-common: no generated headers"):
         debpkg.headers_from_debs(paths[1:])
 
 
@@ -94,7 +94,7 @@ def test_several_kernels_need_a_choice(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"{other}, {build.RELEASE}"):
         debpkg.headers_from_debs(paths)
     assert debpkg.release_of(debpkg.headers_from_debs(paths, release=other)) == other
-    with pytest.raises(UsageError, match="none of 5.0"):
+    with pytest.raises(UsageError, match=r"none of 5\.0"):
         debpkg.headers_from_debs(paths, release="5.0")
 
 
@@ -116,7 +116,8 @@ def test_dpkg_agrees_that_the_builder_makes_packages(tmp_path: Path) -> None:
     shown = subprocess.run([dpkg, "-f", path, "Package"], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == debpkg.control(path)["Package"]
     subprocess.run([dpkg, "-x", path, tmp_path / "root"], check=True)
-    assert (tmp_path / f"lib/modules/{build.RELEASE}/build").parent != tmp_path
+    link = tmp_path / f"root/lib/modules/{build.RELEASE}/build"
+    assert str(link.readlink()) == f"/usr/src/linux-headers-{build.RELEASE}"
 
 
 @pytest.mark.parametrize(

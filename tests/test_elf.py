@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import struct
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Clang
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders.compilers import Clang
 from builders.elf import ET_EXEC, SIGNATURE, Elf, module, vmlinux
 from kheaders.elf import HEADER_SYMBOLS, section_of_symbols
 from kheaders.errors import ArchiveError
@@ -80,7 +81,17 @@ def test_objects_of_a_real_compiler(clang: Clang, target: str, tmp_path: Path) -
     archive, source, made = tmp_path / "archive", tmp_path / "kheaders.c", tmp_path / "kheaders.o"
     archive.write_bytes(PAYLOAD)
     source.write_text(SOURCE.format(archive=archive))
-    command = [*clang.argv, f"--target={target}-linux-gnu", "-O2", "-g", "-ffreestanding", "-c", source, "-o", made]
+    command: list[str | Path] = [
+        *clang.argv,
+        f"--target={target}-linux-gnu",
+        "-O2",
+        "-g",
+        "-ffreestanding",
+        "-c",
+        source,
+        "-o",
+        made,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "No available targets" in done.stderr or "unable to create target" in done.stderr:
         pytest.skip(f"{clang.name} was built without the target {target}")
@@ -184,6 +195,6 @@ def test_symbols_that_make_no_range(places: tuple[tuple[str, int], tuple[str, in
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "elftools.elf.elffile", None)
+    monkeypatch.setitem(sys.modules, "elftools.elf.elffile", None)
     with pytest.raises(ArchiveError, match=r"pyelftools; pip install kheaders\[formats\]"):
         read(module(PAYLOAD))

@@ -137,7 +137,13 @@ def test_writable_by_others(deep: Path, tmp_path: Path, index: int, mode: int, s
 
 
 def test_access_list_shows_as_writable(deep: Path) -> None:
-    rows = [(0x01, 7, 0xFFFFFFFF), (0x02, 7, STRANGER), (0x04, 5, 0xFFFFFFFF), (0x10, 7, 0xFFFFFFFF), (0x20, 5, 0xFFFFFFFF)]
+    rows = [
+        (0x01, 7, 0xFFFFFFFF),
+        (0x02, 7, STRANGER),
+        (0x04, 5, 0xFFFFFFFF),
+        (0x10, 7, 0xFFFFFFFF),
+        (0x20, 5, 0xFFFFFFFF),
+    ]
     value = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *row) for row in rows)
     try:
         os.setxattr(deep, "system.posix_acl_access", value)

@@ -323,6 +323,26 @@ class TestUpkeep:
         assert files_below(tmp_path) == set()
 
 
+def test_scratch_is_private_and_goes(store: Store, tmp_path: Path) -> None:
+    with store.scratch() as outer, store.scratch() as inner:
+        (outer / "x").write_text("text")
+        assert outer != inner
+        assert stat.S_IMODE(outer.stat().st_mode) == 0o700
+        store.collect()
+        assert (outer / "x").exists()
+    assert not outer.exists()
+    with pytest.raises(ZeroDivisionError), store.scratch() as outer:
+        raise ZeroDivisionError
+    assert files_below(tmp_path) == set()
+    assert not outer.exists()
+
+
+def test_listed_tells_where_a_tree_lies(store: Store) -> None:
+    assert store.listed("k") is None
+    path = store.publish_tree("k", fill).path
+    assert store.listed("k") == path
+
+
 class TestPlaces:
     def test_of_a_user(self) -> None:
         environ = {"XDG_RUNTIME_DIR": "/run/user/7", "XDG_CACHE_HOME": "/c", "HOME": "/h"}
@@ -346,7 +366,7 @@ class TestPlaces:
         assert store.tree("k") is None
         assert "XDG_RUNTIME_DIR" in (store.writable("boot") or "")
         for call in (lambda: store.publish_tree("k", never), lambda: store.put_record("s", "k", {}, boot=True)):
-            with pytest.raises(StoreError, match="no place for boot entries: XDG_RUNTIME_DIR .* name a directory"):
+            with pytest.raises(StoreError, match=r"no place for boot entries: XDG_RUNTIME_DIR .* name a directory"):
                 call()
 
     def test_manifest_is_plain_json(self, store: Store) -> None:

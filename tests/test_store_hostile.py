@@ -1,4 +1,4 @@
-"""The store among damage, full disks, other users, and directories that somebody tampered with."""
+"""The store among damage, other users, and directories that somebody tampered with."""
 
 from __future__ import annotations
 
@@ -10,61 +10,18 @@ from pathlib import Path
 import pytest
 
 from builders.others import (
-    CHANGING,
     OTHER,
     STRANGER,
     as_user,
-    no_space,
     open_place,
-    trap,
-    with_largest_file,
-    with_tmpfs,
     with_umask,
 )
+from builders.small_tree import GOOD, fill, is_good, opened, publish, remains, write
 from kheaders.errors import StoreError, UnsafePath
 from kheaders.store import Store
 from kheaders.store.locks import lock_file
 
 BOOT = "boot-1"
-READ_ONLY, NO_EXEC = 1, 8
-"""MS_RDONLY, MS_NOEXEC of mount(2)."""
-
-
-def write(fd: int, path: str, data: bytes) -> None:
-    """Write a file below the directory *fd*."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666, dir_fd=fd), "wb") as stream:
-        stream.write(data)
-
-
-def fill(fd: int) -> Mapping[str, object]:
-    """A small tree."""
-    write(fd, "a.h", b"int a;")
-    os.mkdir("linux", dir_fd=fd)
-    write(fd, "linux/b.h", b"int b;")
-    return {}
-
-
-def opened(place: Path) -> Store:
-    return Store.open(boot=place / "run", cache=place / "cache", boot_id=BOOT)
-
-
-def publish(place: Path) -> Path:
-    return opened(place).publish_tree("k", fill).path
-
-
-def is_good(tree: Path) -> bool:
-    """Whether the tree holds exactly what fill writes."""
-    found = {str(p.relative_to(tree)): p.read_bytes() for p in tree.rglob("*") if p.is_file()}
-    return found == {"a.h": b"int a;", "linux/b.h": b"int b;"}
-
-
-def remains(place: Path) -> set[str]:
-    """The relative path of everything below *place* that is no directory, or that is in staging."""
-    paths = {path.relative_to(place) for path in place.rglob("*")}
-    return {str(p) for p in paths if (place / p).is_symlink() or not (place / p).is_dir() or "staging" in p.parts[:-1]}
-
-
-GOOD = {f"run/trees/k/{name}" for name in ("manifest.json", "used", "root/a.h", "root/linux/b.h")}
 
 
 @pytest.fixture
@@ -97,6 +54,24 @@ def linked(path: Path) -> None:
     path.symlink_to(path.parents[3] / "elsewhere.h")
 
 
+def fifo(path: Path) -> None:
+    """Put a fifo, which blocks whoever opens it carelessly, in place of *path*."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+def instead(home: Path) -> Path:
+    """*home*, which is no more."""
+    shutil.rmtree(home)
+    return home
+
+
+def moved(home: Path) -> Path:
+    """*home*, which is elsewhere now."""
+    home.rename(home.parents[2] / "e")
+    return home
+
+
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "file emptied": lambda home: (home / "root/linux/b.h").write_bytes(b""),
     "file zeroed": lambda home: zeroed(home / "root/linux/b.h"),
@@ -122,10 +97,10 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "manifest huge": lambda home: os.truncate(home / "manifest.json", 2**40),
     "manifest writable": lambda home: (home / "manifest.json").chmod(0o666),
     "manifest a link": lambda home: linked(home / "manifest.json"),
-    "manifest a fifo": lambda home: [(home / "manifest.json").unlink(), os.mkfifo(home / "manifest.json")],
-    "entry a file": lambda home: [shutil.rmtree(home), home.write_text("")],
-    "entry a dangling link": lambda home: [shutil.rmtree(home), home.symlink_to("/nonexistent/x")],
-    "entry a link to a directory": lambda home: [home.rename(home.parents[2] / "e"), home.symlink_to("../../e")],
+    "manifest a fifo": lambda home: fifo(home / "manifest.json"),
+    "entry a file": lambda home: instead(home).write_text(""),
+    "entry a dangling link": lambda home: instead(home).symlink_to("/nonexistent/x"),
+    "entry a link to a directory": lambda home: moved(home).symlink_to("../../e"),
 }
 
 
@@ -133,8 +108,6 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 def test_damaged_tree_is_absent_and_made_again(tmp_path: Path, what: str) -> None:
     store = opened(tmp_path)
     entry = store.publish_tree("k", fill)
-    elsewhere = tmp_path / "outside"
-    elsewhere.mkdir()
     DAMAGE[what](entry.home)
     assert store.tree("k") is None
     assert str(entry.home) in (store.why("k") or "")
@@ -198,7 +171,7 @@ def test_writable_by_others(tmp_path: Path, component: str, mode: int) -> None:
     (tmp_path / component).chmod(mode)
     try:
         store = opened(tmp_path)
-        with pytest.raises(UnsafePath, match="may write to it .*; run: chmod g"):
+        with pytest.raises(UnsafePath, match=r"may write to it .*; run: chmod g"):
             store.publish_tree("other", fill)
         if component in ("", "run"):
             assert store.tree("k") is None
@@ -226,8 +199,9 @@ class TestOtherUsers:
     def test_wrong_owner_of_any_component(self, place: Path, component: str) -> None:
         publish(place)
         os.chown(place / component, STRANGER, STRANGER)
-        assert opened(place).tree("k") is None
-        assert f"{place / component}: belongs to user {STRANGER}" in (opened(place).tree("k") or why(place))
+        store = opened(place)
+        assert store.tree("k") is None
+        assert f"{place / component}: belongs to user {STRANGER}" in (store.why("k") or "")
 
     def test_fill_that_writes_as_another(self, place: Path) -> None:
         def foreign(fd: int) -> Mapping[str, object]:
@@ -270,8 +244,9 @@ class TestOtherUsers:
             with pytest.raises(PermissionError):
                 as_user(STRANGER, lambda name=name: os.listdir(place / "run" / name))  # type: ignore[misc]
 
-    def test_lock_that_a_stranger_holds_stops_nobody(self, place: Path) -> None:
+    def test_lock_that_a_stranger_holds_stops_nobody(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Anyone who can read an entry can lock its stamp: it cannot be evicted then, but be used and replaced."""
+        monkeypatch.setattr("kheaders.store.upkeep._WAIT", 0.02)
         store = opened(place)
         entry = store.publish_tree("k", fill)
         with open(entry.home / "used", "rb") as stamp:
@@ -300,103 +275,3 @@ class TestOtherUsers:
 
         assert as_user(STRANGER, lambda: with_umask(0o777, work)) == (True, True)
         assert as_user(STRANGER, lambda: opened(place / "home").clear().count) == 3
-
-
-def why(place: Path) -> str:
-    """The reason why there is no tree."""
-    store = opened(place)
-    store.tree("k")
-    return store.why("k") or ""
-
-
-# ---- disks ----------------------------------------------------------------------------------------------------------
-
-
-def big(fd: int) -> Mapping[str, object]:
-    """More than the disks of these tests hold."""
-    fill(fd)
-    write(fd, "big.h", bytes(1 << 20))
-    return {}
-
-
-def refusal(place: Path, maker: Callable[[int], Mapping[str, object]]) -> tuple[str, set[str]]:
-    """What publishing a tree and a file raises, and what it leaves."""
-    texts = []
-    for action in (
-        lambda: opened(place).publish_tree("k", maker),
-        lambda: opened(place).publish_file("blob", "k", bytes(1 << 20)),
-    ):
-        with pytest.raises(StoreError) as caught:
-            action()
-        texts.append(str(caught.value))
-    return "\n".join(texts), remains(place)
-
-
-@pytest.mark.root
-class TestMounts:
-    def test_full(self, place: Path) -> None:
-        text, left = with_tmpfs(place, "size=400k,mode=755", 0, lambda: refusal(place, big))
-        assert text.splitlines() == [
-            f"{place}/{area}: cannot write: No space left on device; "
-            "free some space there, run 'kheaders cache clear', or name another directory"
-            for area in ("run", "cache")
-        ]
-        assert left == set()
-
-    @pytest.mark.parametrize("inodes", range(2, 20))
-    def test_out_of_inodes(self, place: Path, inodes: int) -> None:
-        def attempt() -> tuple[bool, set[str]]:
-            try:
-                opened(place).publish_tree("k", fill)
-            except StoreError as error:
-                assert "No space left" in str(error)
-                return False, remains(place)
-            return True, remains(place)
-
-        done, left = with_tmpfs(place, f"nr_inodes={inodes},mode=755", 0, attempt)
-        assert left == (GOOD if done else set())
-
-    def test_read_only(self, place: Path) -> None:
-        text, left = with_tmpfs(place, "mode=755", READ_ONLY, lambda: refusal(place, fill))
-        assert text.count("Read-only file system; name a directory that can be written to") == 2
-        assert left == set()
-
-    def test_read_only_is_told_and_still_read(self, place: Path) -> None:
-        def look() -> tuple[bool, str | None]:
-            store = opened(place)
-            return store.tree("k") is not None, store.writable("boot")
-
-        found, reason = with_tmpfs(place, "mode=755", READ_ONLY, look, prepare=lambda: publish(place))
-        assert found
-        assert "mounted read-only" in (reason or "")
-
-    def test_no_exec_is_no_obstacle(self, place: Path) -> None:
-        assert with_tmpfs(place, "mode=755", NO_EXEC, lambda: is_good(publish(place)))
-
-
-def test_largest_file(tmp_path: Path) -> None:
-    text, left = with_largest_file(1 << 16, lambda: refusal(tmp_path, big))
-    assert text.count("File too large; raise the limit on the size of files") == 2
-    assert left == set()
-
-
-@pytest.mark.parametrize("damaged", [False, True])
-def test_disk_that_fills_up_at_any_call(tmp_path: Path, damaged: bool) -> None:
-    """Each call that changes something fails once: publishing works or says why, and leaves nothing half-written."""
-    number, calls = 0, ["first"]
-    while number < len(calls):
-        place = tmp_path / str(number)
-        place.mkdir(mode=0o755)
-        if damaged:
-            (publish(place) / "a.h").write_text("damaged")
-        try:
-            with trap(CHANGING, number, no_space) as calls:
-                opened(place).publish_tree("k", fill)
-        except StoreError as error:
-            assert "No space left" in str(error)
-        assert opened(place).tree("k") is None or is_good(place / "run/trees/k/root")
-        opened(place).collect()
-        assert is_good(opened(place).publish_tree("k", fill).path)
-        assert remains(place) == GOOD
-        number += 1
-    assert number > 50, "fewer calls than a publication needs"

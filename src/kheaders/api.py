@@ -75,7 +75,7 @@ class Context:
         environ = os.environ if environ is None else environ
         settings = settings_module.load(environ=environ, overrides=overrides)
         root = Path(os.path.abspath(sysroot))
-        if not root.is_dir():
+        if not os.path.isdir(root):  # which, unlike Path.is_dir, has an answer for a name that is too long
             raise UsageError(f"{sysroot}: is no directory", "name the directory that stands for /")
         if kernel is None and not machine:
             identity = kernels.running(root)

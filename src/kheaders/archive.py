@@ -1,9 +1,9 @@
 """Tar archives as a checked stream of members, and their extraction into a private directory.
 
-The header archive of a kernel is a tar made by ``kernel/gen_kheaders.sh``: sorted names that start with ``./``, regular
-files, directories and (in some vendors' builds) symbolic links, compressed as a whole. Formats read: POSIX ustar and pax
-(IEEE Std 1003.1, *pax*) and GNU tar's long names. Anything that could reach outside the tree, or that has no business in
-a header archive, makes the whole archive unusable: nothing of it is yielded twice, repaired or skipped.
+The header archive of a kernel is a tar made by ``kernel/gen_kheaders.sh``: sorted names that start with ``./``,
+regular files, directories and (in some vendors' builds) symbolic links, compressed as a whole. Formats read: POSIX
+ustar and pax (IEEE Std 1003.1, *pax*) and GNU tar's long names. Anything that could reach outside the tree, or that has
+no business in a header archive, makes the whole archive unusable: nothing of it is yielded twice, repaired or skipped.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -20,6 +21,8 @@ from kheaders.errors import ArchiveError, KheadersError, StoreError
 
 BLOCK = 512
 MAX_NAME = 4096
+MAX_DEPTH = 100
+"""Levels of directories; kernel headers have about ten."""
 HINT = "get the archive anew from where it came"
 
 _REGULAR = (b"0", b"\0", b"7")
@@ -59,13 +62,14 @@ class Summary:
 
 def members(
     stream: BinaryIO, *, limits: Limits = Limits(), name: str = "archive", outside_links: bool = False
-) -> Iterator[Member]:
+) -> Generator[Member, None, None]:
     """Every member of the tar *stream* (compressed or not), checked, in the archive's order.
 
     Links are checked to stay inside the tree whatever they pass through: ``..`` may only lead a target, and no member
     may lie below a link. With *outside_links* (packages, which are never extracted) targets are passed on unchecked.
 
-    Decompression runs ahead in a thread of its own. Raises ArchiveError, which names *name*.
+    Decompression runs ahead in a thread of its own, which ends with the generator: a caller that may stop early closes
+    it. Raises ArchiveError, which names *name*.
     """
     ahead = _Ahead(chunks(stream, limit=limits.unpacked, name=name))
     try:
@@ -78,12 +82,12 @@ def extract(stream: BinaryIO, directory: int, *, limits: Limits = Limits(), name
     """Write the archive below the open, private and empty *directory* (a descriptor); files 0644, directories 0755.
 
     Every file is made anew, relative to a descriptor of its directory, and no link is followed. Links are made last.
-    Raises ArchiveError, and StoreError if the place is full, read-only or otherwise refuses; the caller removes what was
-    written by then.
+    Raises ArchiveError, and StoreError if the place is full, read-only or otherwise refuses; the caller removes what
+    was written by then.
     """
     tree = TreeWriter(directory, name)
-    with tree:
-        for member in members(stream, limits=limits, name=name):
+    with tree, closing(members(stream, limits=limits, name=name)) as found:
+        for member in found:
             tree.add(member)
     return tree.summary()
 
@@ -187,7 +191,9 @@ class TreeWriter:
             self._open_fd = -1
 
     def _error(self, path: str, error: OSError) -> StoreError:
-        return StoreError(f"{self._name}: cannot write {path} ({error.strerror})", "free space or name another directory")
+        return StoreError(
+            f"{self._name}: cannot write {path} ({error.strerror})", "free space or name another directory"
+        )
 
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -332,7 +338,7 @@ class _Reader:
         parts = [part for part in raw.split("/") if part not in ("", ".")]
         if ".." in parts:
             raise self._bad(f"{raw!r} leaves the tree")
-        if len(raw) > MAX_NAME or "\0" in raw or "\n" in raw:
+        if len(raw) > MAX_NAME or len(parts) > MAX_DEPTH or "\0" in raw or "\n" in raw:
             raise self._bad(f"{raw[:80]!r} is no usable name")
         return "/".join(parts)
 

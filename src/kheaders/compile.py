@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +42,8 @@ def compile_program(chain: Chain, compiler: Compiler, job: Job, form: FormName =
     Raises CompileFailed with the compiler's diagnostics, HostAssembly, HeadersNotFound, StoreError, CompilerError.
     """
     program = program_text(job)
+    if isinstance(job.source, Path) and not job.source.is_file():
+        job = replace(job, source=program)  # a pipe, which gives its text but once
     for found in chain.found():
         if form == "directory":
             if not chain.approve(found, approver(compiler)):
@@ -79,8 +81,9 @@ def program_text(job: Job) -> bytes:
         return job.source
     try:
         return Path(job.source).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{job.source}: cannot be read ({error.strerror})", "name a C source file, or '-'") from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{job.source}: cannot be read ({why})", "name a C source file, or '-'") from error
 
 
 def _attempt(form: Form, compiler: Compiler, job: Job, program: bytes, found: Found) -> Result:
@@ -97,7 +100,7 @@ def _attempt(form: Form, compiler: Compiler, job: Job, program: bytes, found: Fo
 
 def _accepted(result: Result, compiler: Compiler) -> bytes:
     """The object, or the error that the result means."""
-    if result.ok and REGISTER_MARKER.encode() not in result.output:
+    if result.ok and not any(marker.encode() in result.output for marker in (MARKER, REGISTER_MARKER)):
         return result.output
     if MARKER in result.diagnostics or result.ok:
         raise HostAssembly(

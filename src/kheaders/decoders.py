@@ -253,7 +253,7 @@ def _broken_off(name: str) -> ArchiveError:
 
 
 def _zstd_program(data: bytes, limit: int, name: str) -> tuple[bytes, int]:
-    """One frame through ``zstd -dc``, once its block headers have shown that the output is bounded (RFC 8878, 3.1.1)."""
+    """One frame through ``zstd -dc``, once its block headers have shown a bound of the output (RFC 8878, 3.1.1)."""
     descriptor = data[4]
     single = descriptor >> 5 & 1
     at = 5 + (1 - single) + (0, 1, 2, 4)[descriptor & 3] + (single, 2, 4, 8)[descriptor >> 6]

@@ -14,7 +14,6 @@ from kheaders.kernel import Kernel
 from kheaders.trial import approver
 
 
-
 @dataclass(frozen=True, slots=True)
 class Examined:
     """One answer of one source: headers that were verified, or a refusal."""

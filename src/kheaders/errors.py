@@ -5,6 +5,7 @@
     ├── HeadersNotFound           no source gave headers that belong to the kernel   exit 3
     ├── VerificationError         headers are there, but are not what they must be   exit 4
     │   └── ArchiveError          bytes that are no whole, harmless header archive
+    ├── BlobError                 a blob is damaged, foreign, or lacks what is asked for  exit 10
     ├── StoreError                a place where forms are kept cannot be used        exit 5
     │   └── UnsafePath            somebody else could change what lies there
     ├── CompilerError             no usable compiler                                 exit 6
@@ -66,6 +67,12 @@ class VerificationError(KheadersError):
 
 class ArchiveError(VerificationError):
     """Bytes that are not a whole and harmless header archive."""
+
+
+class BlobError(KheadersError):
+    """A blob is damaged, is no blob, is of another version, or lacks what is asked for."""
+
+    exit_code = 10
 
 
 class StoreError(KheadersError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kheaders.compilers.find import Compiler
+from kheaders.compilers.flags import architecture
 from kheaders.compilers.job import Job, execute
 from kheaders.errors import CompilerError, StoreError
 from kheaders.forms.memory import MemoryForm
@@ -33,8 +34,13 @@ def approver(compiler: Compiler) -> Approver:
 def try_compile(headers: HeaderSet, compiler: Compiler) -> Verdict:
     """Compile the trial program from *headers* in memory; nothing is written.
 
-    Headers of 32-bit kernels cannot be compiled for BPF at all, so for them the question is skipped.
+    Headers of 32-bit kernels cannot be compiled for BPF at all, so for them the question is skipped. Raises
+    CompilerError where the compiler cannot be run or hangs, and UsageError for an unknown architecture.
     """
+    try:
+        architecture(headers.srcarch or "", headers.config)
+    except CompilerError as error:
+        return Verdict((Check("compiles", "skipped", error.what),))
     try:
         result = None
         for everything in (False, True):
@@ -42,8 +48,6 @@ def try_compile(headers: HeaderSet, compiler: Compiler) -> Verdict:
                 result = execute(compiler, Job(PROGRAM), served.flags, served.pass_fds)
             if result.ok or "file not found" not in result.diagnostics:
                 break
-    except CompilerError as error:
-        return Verdict((Check("compiles", "skipped", error.what),))
     except StoreError as error:
         return Verdict((Check("compiles", "failed", str(error)),))
     if result is not None and result.ok:

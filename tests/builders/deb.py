@@ -162,7 +162,7 @@ def write(directory: Path, packages: Mapping[str, bytes]) -> list[Path]:
 def repository(
     directory: Path, packages: Mapping[str, bytes], *, suite: str = "bookworm", architecture: str = "amd64"
 ) -> str:
-    """An unsigned archive of *packages* at *directory*; its URI. The format: wiki.debian.org/DebianRepository/Format."""
+    """An unsigned archive of *packages* at *directory*; its URI. Format: wiki.debian.org/DebianRepository/Format."""
     from kheaders.debpkg import control
 
     stanzas = []

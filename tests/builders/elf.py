@@ -118,8 +118,9 @@ def vmlinux(
     order: str = "<",
     symbols: bool = True,
     headers: bool = True,
+    text: bytes = b"\x90" * 4096,
 ) -> bytes:
-    """A kernel, with its banner and *archive* in ``.rodata``; without *symbols* it is stripped."""
+    """A kernel of *text*, with its banner and *archive* in ``.rodata``; without *symbols* it is stripped."""
     before = f"Linux version {release} (builder@host) (gcc 12.2.0) {VERSION}\n".encode() + b"\0" * 5
     table = {"_text": (".text", 0)}
     if archive is not None:
@@ -127,5 +128,5 @@ def vmlinux(
         table["kernel_headers_data_end"] = (".rodata", len(before) + len(archive))
     base = 0xFFFFFFFF81000000 if bits == 64 else 0x80000000
     return Elf(bits, order, ET_EXEC, base, headers).write(
-        {".text": b"\x90" * 4096, ".rodata": before + (archive or b"") + b"\0and after"}, table if symbols else None
+        {".text": text, ".rodata": before + (archive or b"") + b"\0and after"}, table if symbols else None
     )

@@ -28,11 +28,11 @@ OTHER = 54321
 
 CHANGING = ("open", "mkdir", "rename", "chmod", "fchmod", "fsync", "utime", "fdopen")
 """Functions of ``os`` that make or change something on disk, or prepare it."""
-REMOVING = ("unlink", "rmdir", "close", "scandir", "listdir", "stat")
+REMOVING = ("unlink", "rmdir")
 
 
 class Child(Generic[T]):
-    """A forked child that runs *action* and hands its result back, or what it raised; ``output`` tells that it ended."""
+    """A forked child that runs *action* and hands back its result or what it raised; ``output`` tells that it ended."""
 
     def __init__(self, action: Callable[[], T]) -> None:
         self.output, write = os.pipe()
@@ -111,7 +111,9 @@ def with_largest_file(size: int, action: Callable[[], T]) -> T:
     return _result(child)
 
 
-def with_tmpfs(place: Path, options: str, flags: int, action: Callable[[], T], *, prepare: object = None) -> T:
+def with_tmpfs(
+    place: Path, options: str, flags: int, action: Callable[[], T], *, prepare: Callable[[], object] | None = None
+) -> T:
     """The result of *action*, run in a child that sees a new tmpfs at *place*; nobody else sees it. Needs root.
 
     *prepare* is called before the mount gets *flags* (MS_* of mount(2)).
@@ -125,7 +127,7 @@ def with_tmpfs(place: Path, options: str, flags: int, action: Callable[[], T], *
             raise _Cannot(f"no mount namespace here: {error.strerror}") from error
         _call("mount", b"none", b"/", None, 0x4000 | 0x40000, None)  # MS_REC | MS_PRIVATE
         _call("mount", b"tmpfs", os.fsencode(place), b"tmpfs", 0, options.encode())
-        if callable(prepare):
+        if prepare is not None:
             prepare()
         if flags:
             _call("mount", b"tmpfs", os.fsencode(place), b"tmpfs", 0x20 | flags, options.encode())  # MS_REMOUNT
@@ -158,16 +160,17 @@ def _result(action: Callable[[], T]) -> T:
 def trap(names: tuple[str, ...], number: int, act: Callable[[], None]) -> Iterator[list[str]]:
     """Call *act* before the call of that *number* (from 0) to any of the functions *names* of ``os``.
 
-    Gives the list of the calls so far.
+    Gives the list of the calls so far. Those that only walk a path (O_PATH) are not counted.
     """
     calls: list[str] = []
     real = {name: getattr(os, name) for name in names}
 
     def wrapped(name: str) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            calls.append(name)
-            if len(calls) == number + 1:
-                act()
+            if name != "open" or not args[1] & os.O_PATH:
+                calls.append(name)
+                if len(calls) == number + 1:
+                    act()
             return real[name](*args, **kwargs)
 
         return call

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from kheaders.errors import CompilerError, KheadersError
+from kheaders.errors import CompilerError, KheadersError, ToolError
 from kheaders.run import run, which
 
 OLDEST = (13, 0)
@@ -20,7 +20,10 @@ OLDEST = (13, 0)
 NEWEST_NAME = 30
 """Versioned names ``clang-30`` … ``clang-13`` are looked for on PATH."""
 
-_PROBE = b'int kheaders_probe(int x) { return x + sizeof(void *); }\nchar _license[] __attribute__((section("license"))) = "GPL";\n'
+_PROBE = b"""\
+int kheaders_probe(int x) { return x + sizeof(void *); }
+char _license[] __attribute__((section("license"))) = "GPL";
+"""
 _VERSION = re.compile(r"clang version (\d+)\.(\d+)(?:\.(\d+))?")
 _EM_BPF = 247  # EM_BPF, include/uapi/linux/elf-em.h
 
@@ -99,7 +102,10 @@ def examine(argv: tuple[str, ...], records: Records | None = None) -> Compiler:
     key = hashlib.sha256(stamp.encode("utf-8", "surrogateescape")).hexdigest()
     if records is not None and (known := _remembered(records, key)) is not None:
         return known
-    compiler = _probe(argv, key)
+    try:
+        compiler = _probe(argv, key)
+    except ToolError as error:
+        raise CompilerError(error.what, "name another with --cc") from error
     if records is not None:
         try:
             records.put_record("compiler", key, asdict(compiler), boot=False)
@@ -109,10 +115,15 @@ def examine(argv: tuple[str, ...], records: Records | None = None) -> Compiler:
 
 
 def _named(cc: str, path: str | None) -> tuple[str, ...]:
-    words = shlex.split(cc)
+    try:
+        words = shlex.split(cc)
+    except ValueError as error:
+        raise CompilerError(f"{cc}: cannot be read as a command ({error})", "correct its quotes") from error
     found = which(words[0], path) if words else None
     if found is None:
-        raise CompilerError(f"{cc}: no such compiler", "name one that is installed, or pip install 'kheaders[compiler]'")
+        raise CompilerError(
+            f"{cc}: no such compiler", "name one that is installed, or pip install 'kheaders[compiler]'"
+        )
     argv = (str(found), *words[1:])
     return (*argv, "clang") if len(argv) == 1 and found.name.startswith("zig") else argv
 
@@ -160,7 +171,9 @@ def _probe(argv: tuple[str, ...], identity: str) -> Compiler:
     version = (int(match[1]), int(match[2]), int(match[3] or 0))
     if version[:2] < OLDEST:
         raise CompilerError(f"{shown}: clang {version[0]} is too old, {OLDEST[0]} is the oldest that works", other)
-    probe = run([*argv, "-target", "bpf", "-O2", "-x", "c", "-c", "-", "-o", "-"], input=_PROBE, timeout=60, check=False)
+    probe = run(
+        [*argv, "-target", "bpf", "-O2", "-x", "c", "-c", "-", "-o", "-"], input=_PROBE, timeout=60, check=False
+    )
     header = probe.stdout[:20]
     if probe.returncode or header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != _EM_BPF:
         raise CompilerError(f"{shown}: cannot emit BPF ({_first(probe.errors)})", other)
@@ -173,7 +186,8 @@ def _own_headers(argv: tuple[str, ...]) -> str:
         if os.path.isfile(f"{place}/stddef.h"):
             return place
     raise CompilerError(
-        f"{shlex.join(argv)}: its own headers (stddef.h) are missing", "install its resource directory (libclang-common)"
+        f"{shlex.join(argv)}: its own headers (stddef.h) are missing",
+        "install its resource directory (libclang-common)",
     )
 
 

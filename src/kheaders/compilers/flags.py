@@ -77,7 +77,7 @@ def target(arch: Architecture) -> str:
 
 
 def include_directories(arch: Architecture) -> tuple[str, ...]:
-    """The kernel's include directories in search order (LINUXINCLUDE in the kernel's Makefile), relative to the tree."""
+    """The kernel's include directories in search order (LINUXINCLUDE in its Makefile), relative to the tree."""
     a = f"arch/{arch.srcarch}/include"
     return (
         a,
@@ -107,3 +107,12 @@ def header_flags(arch: Architecture, root: str, compiler_include: str, version: 
     if version is not None and version >= MS_EXTENSIONS_SINCE:
         flags.append("-fms-extensions")
     return [*flags, *COMMON, "-Werror=implicit-function-declaration"]
+
+
+def version_of(release: str | None) -> tuple[int, int] | None:
+    """(major, minor) at the head of a release such as ``6.1.0-56-cloud-amd64``, or None."""
+    parts = (release or "").split(".", 2)
+    if len(parts) < 2 or not parts[0].isdigit():
+        return None
+    minor = parts[1][: len(parts[1]) - len(parts[1].lstrip("0123456789"))]
+    return (int(parts[0]), int(minor)) if minor else None

@@ -72,12 +72,18 @@ def execute(
     cannot be run or hangs; a program that it refuses is a Result.
     """
     from_memory = isinstance(job.source, bytes)
-    source = ["-"] if from_memory else [str(job.source)]
-    argv = [*compiler.argv, *flags, *job.arguments(), *mode, "-x", "c", *source, "-o", "-"]
+    path = str(job.source)
+    # clang would take a name that starts with one of these for an option, or for a file with options
+    source = "-" if from_memory else f"./{path}" if path.startswith(("-", "@")) else path
+    argv = [*compiler.argv, *flags, *job.arguments(), *mode, "-x", "c", source, "-o", "-"]
     start = time.monotonic()
     try:
         done = run(
-            argv, input=job.source if isinstance(job.source, bytes) else None, pass_fds=pass_fds, timeout=TIMEOUT, check=False
+            argv,
+            input=job.source if isinstance(job.source, bytes) else None,
+            pass_fds=pass_fds,
+            timeout=TIMEOUT,
+            check=False,
         )
     except ToolTimeout as error:
         raise CompilerError(f"{compiler.name}: did not end within {TIMEOUT:g} s", "simplify the program") from error

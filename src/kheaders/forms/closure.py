@@ -71,5 +71,5 @@ def _user_file(path: str) -> bytes | None:
     try:
         with open(path, "rb") as file:
             return file.read(_USER_FILE_LIMIT)
-    except OSError:
+    except (OSError, ValueError):
         return None

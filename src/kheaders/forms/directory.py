@@ -1,7 +1,8 @@
 """The directory form: a whole tree of headers on disk, in the store or where the user wants it.
 
 Beside the headers as they are, a tree holds ``.bpf/``: those of them that contain assembly of the host, without it, and
-a VFS overlay that puts these in place of the originals for a compile with ``-target bpf``. Other consumers never see it.
+a VFS overlay that puts these in place of the originals for a compile with ``-target bpf``. Other consumers never see
+it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Any
 from kheaders.archive import Member, TreeWriter
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS
+from kheaders.compilers.vfs import overlay
 from kheaders.errors import StoreError, UsageError, VerificationError
-from kheaders.forms.served import Identity, Served, flags_for, overlay
+from kheaders.forms.served import Identity, Served, flags_for
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewrite
 
@@ -60,6 +62,8 @@ def write(headers: HeaderSet, directory: int, final: Path) -> Mapping[str, Any]:
         for path, data in rewritten.items():
             tree.add_file(f"{PRIVATE}/{path}", data)
         shown = {f"{final}/{path}": f"{final}/{PRIVATE}/{path}" for path in rewritten}
+        aliases = {alias: path for alias, path in headers.aliases.items() if path in rewritten}
+        shown.update({f"{final}/{alias}": f"{final}/{PRIVATE}/{path}" for alias, path in aliases.items()})
         tree.add_file(OVERLAY, overlay(shown))
     return {
         "release": headers.release,

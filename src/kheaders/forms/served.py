@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import architecture, header_flags
+from kheaders.compilers.flags import architecture, header_flags, version_of
 from kheaders.errors import VerificationError
 from kheaders.headers.headerset import HeaderSet
 
@@ -29,7 +27,9 @@ class Form(Protocol):
 
     name: str
 
-    def serve(self, compiler: Compiler, program: bytes, user_directories: tuple[str, ...]) -> AbstractContextManager[Served]:
+    def serve(
+        self, compiler: Compiler, program: bytes, user_directories: tuple[str, ...]
+    ) -> AbstractContextManager[Served]:
         """Make the headers readable for *compiler*; *program* and the user's directories say what will be included."""
         ...
 
@@ -54,26 +54,3 @@ class Identity(Protocol):
     def release(self) -> str | None: ...
     @property
     def config(self) -> frozenset[bytes]: ...
-
-
-def version_of(release: str | None) -> tuple[int, int] | None:
-    """(major, minor) at the head of a release such as ``6.1.0-56-cloud-amd64``, or None."""
-    parts = (release or "").split(".", 2)
-    if len(parts) < 2 or not parts[0].isdigit():
-        return None
-    minor = parts[1][: len(parts[1]) - len(parts[1].lstrip("0123456789"))]
-    return (int(parts[0]), int(minor)) if minor else None
-
-
-def overlay(files: Mapping[str, str]) -> bytes:
-    """A clang VFS overlay (``-ivfsoverlay``) that shows, at each absolute path, the contents of another file.
-
-    The compiler keeps the path that it asked for, so diagnostics and relative includes see that one.
-    """
-    directories: dict[str, list[dict[str, Any]]] = {}
-    for path, contents in files.items():
-        parent, _, base = path.rpartition("/")
-        entry = {"name": base, "type": "file", "external-contents": contents}
-        directories.setdefault(parent or "/", []).append(entry)
-    roots = [{"name": name, "type": "directory", "contents": entries} for name, entries in directories.items()]
-    return json.dumps({"version": 0, "case-sensitive": "true", "use-external-names": "false", "roots": roots}).encode()

@@ -217,7 +217,6 @@ class Chain:
 
         return Found(candidate, facts, verdict, approved, tuple(self.rejections), from_store, entry)
 
-
     def kernel_of(self, found: Found) -> Kernel:
         """The kernel whose headers were found: the one that was asked for, or with ``adopt`` the one that they name."""
         kernel = self.request.kernel

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -30,6 +31,7 @@ ARCH_OPTIONS = {
 _RELEASE = re.compile(rb'^#define\s+UTS_RELEASE\s+"([^"\n]{1,64})"', re.M)
 _OPTION = re.compile(rb"^#define\s+(CONFIG_\w+)\s+1\s*$", re.M)
 _FILE_LIMIT = 16 << 20
+_ALIAS_LIMIT = 100_000
 
 
 class HeaderSet(Mapping[str, bytes]):
@@ -49,8 +51,9 @@ class HeaderSet(Mapping[str, bytes]):
         """Read an archive, compressed or not, straight into memory. Raises ArchiveError."""
         files: dict[str, bytes] = {}
         links: dict[str, str] = {}
-        for member in members(stream, limits=limits, name=name):
-            add_member(member, files, links)
+        with closing(members(stream, limits=limits, name=name)) as found:
+            for member in found:
+                add_member(member, files, links)
         if not files:
             raise ArchiveError(f"{name}: holds no header", "name an archive made by the kernel or by kheaders")
         return cls(files, links, name=name)
@@ -105,8 +108,11 @@ class HeaderSet(Mapping[str, bytes]):
         """The path of the regular file that *path* leads to, through links of files and of directories, or None."""
         if path in self._files:
             return path
-        if not self.links:
-            return None
+        found = self._follow(path) if self.links else None
+        return found if found in self._files else None
+
+    def _follow(self, path: str) -> str | None:
+        """*path* with every link in it followed, whether anything is there or not; None for a loop."""
         for _ in range(40):
             for end in _prefixes(path):
                 target = self.links.get(path[:end])
@@ -114,8 +120,30 @@ class HeaderSet(Mapping[str, bytes]):
                     path = os.path.normpath(os.path.join(os.path.dirname(path[:end]), target) + path[end:])
                     break
             else:
-                return path if path in self._files else None
+                return path
         return None
+
+    @cached_property
+    def aliases(self) -> Mapping[str, str]:
+        """Every path that leads through a link to a file: path → the file's own path. A link below one counts.
+
+        Raises ArchiveError where links make more paths than any kernel has.
+        """
+        targets = {link: target for link in self.links if (target := self._follow(link)) is not None}
+        found = {link: target for link, target in targets.items() if target in self._files}
+        for link, target in targets.items():
+            if target in self._files:
+                continue
+            below = f"{target}/"
+            known = [*self._files, *(other for other, end in targets.items() if end in self._files)]
+            for path in known:
+                if path.startswith(below):
+                    found[link + path[len(target) :]] = targets.get(path, path)
+            if len(found) > _ALIAS_LIMIT:
+                raise ArchiveError(
+                    f"{self.name}: its links make more than {_ALIAS_LIMIT} paths", "name another archive"
+                )
+        return MappingProxyType(found)
 
     @cached_property
     def digest(self) -> str:
@@ -189,6 +217,8 @@ def _read_tree(directory: Path, prefix: str, files: dict[str, bytes], above: set
         with os.scandir(directory) as entries:
             for entry in entries:
                 path = f"{prefix}/{entry.name}"
+                if not entry.name.isascii() and not _is_utf8(entry.name):
+                    raise VerificationError(f"{directory}: the name {entry.name!r} is not UTF-8", "remove that file")
                 if entry.is_dir():
                     _read_tree(Path(entry.path), path, files, above | {identity})
                 elif entry.name.endswith(".h") and entry.is_file():
@@ -196,6 +226,14 @@ def _read_tree(directory: Path, prefix: str, files: dict[str, bytes], above: set
     except OSError as error:
         place = error.filename or directory
         raise VerificationError(f"{place}: cannot be read ({error.strerror})", "check its permissions") from error
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_file(path: str) -> bytes:

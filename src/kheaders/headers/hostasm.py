@@ -1,7 +1,7 @@
 """Inline assembly of the host, taken out of headers so that they parse for the BPF target.
 
-With ``-target bpf`` clang checks each asm statement against the registers of BPF while it parses, so that one ``"=a"`` in
-an inline function that nobody calls stops the compile. Every such statement is replaced by one whose template no
+With ``-target bpf`` clang checks each asm statement against the registers of BPF while it parses, so that one ``"=a"``
+in an inline function that nobody calls stops the compile. Every such statement is replaced by one whose template no
 assembler knows: a function that is never emitted does no harm, and one that is emitted fails the compile with
 ``MARKER`` in the diagnostics. It is never dropped. Statements that mean the same everywhere (``barrier()``,
 ``OPTIMIZER_HIDE_VAR``: no instruction, only generic constraints) stay as they are. Lines keep their numbers.
@@ -17,23 +17,29 @@ MARKER = "kheaders_host_assembly"
 REGISTER_MARKER = "kheaders_host_register"
 """Name of the external symbol that stands for a variable bound to a register of the host."""
 
-_SKIP = rb'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n]){1,8}\''
-_GAP = rb"(?:\s|\\\n)*"
+# Every quantifier that could be tried in more than one way is possessive, and what is never closed ends with the text,
+# so that no input makes the search take more than time in proportion to its size.
+_SKIP = rb'/\*.*?(?:\*/|\Z)|//[^\n]*+|"(?:\\.|[^"\\\n])*+"?|\'(?:\\.|[^\'\\\n]){1,8}\''
+_GAP = rb"(?:\s|\\\n)*+"
 _HEAD = (
     rb"(?P<word>\b(?:asm|__asm__|__asm|asm_inline)\b)"
-    rb"(?P<how>" + _GAP + rb"(?:\b[A-Za-z_]\w*\b" + _GAP + rb"){0,3})\("
+    rb"(?P<how>" + _GAP + rb"(?:\b[A-Za-z_]\w*+" + _GAP + rb"){0,3}+)\("
 )
-_ANY = re.compile(rb"asm(?:__|_inline)?(?:[\s\\]+\w*){0,6}\(")  # a literal prefix is searched at memory speed
+_ANY = re.compile(
+    rb"asm(?:__|_inline)?+[\s\\]*+(?:\w++[\s\\]*+){0,3}+\("
+)  # a literal prefix is searched at memory speed
 _SCAN = re.compile(_SKIP + rb"|" + _HEAD, re.S)
 _INSIDE = re.compile(_SKIP + rb"|[()]", re.S)
 _SPLIT = re.compile(_SKIP + rb"|[():\[\]]", re.S)
-_STRING = re.compile(rb'"((?:\\.|[^"\\\n])*)"', re.S)
-_COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
+_STRING = re.compile(rb'"((?:\\.|[^"\\\n])*+)"?', re.S)
+_COMMENT = re.compile(rb"/\*.*?(?:\*/|\Z)|//[^\n]*+", re.S)
 _OPERAND = re.compile(rb'\s*(?:\[\s*\w+\s*\]\s*)?"(?P<constraint>[^"]*)"\s*\(', re.S)
 _GENERIC = re.compile(rb"[=+&%]*[rgmXin0-9,]+")
 _REGISTER = re.compile(rb"\bregister\b(?=[^;{}()#]*\Z)")
 _LABEL_AFTER = re.compile(rb"(?:\s|\\\n)*(?:[;,=]|__attribute__\b)")
 _LAST_WORD = re.compile(rb"(\w+)(?:\s|\\\n)*\Z")
+_DECLARATION = 200
+"""Bytes before an asm label in which its declaration begins."""
 _STATEMENT_WORDS = (b"else", b"do")
 
 
@@ -86,24 +92,29 @@ def _replacement(text: bytes, match: re.Match[bytes], body: int, end: int) -> tu
     inside = text[body : end - 1]
     plain = not match["how"].strip(b" \t\n\\")
     if plain and _LABEL_AFTER.match(text, end) and _follows_declarator(text, start):
-        line = max(text.rfind(b"\n", 0, start), text.rfind(b";", 0, start)) + 1
+        near = max(0, start - _DECLARATION)
+        line = max(near, text.rfind(b"\n", near, start) + 1, text.rfind(b";", near, start) + 1)
         register = _REGISTER.search(text, line, start)
-        if register is None:
+        if register is None or REGISTER_MARKER.encode() in inside:
             return None
-        if register.start() == text.rfind(b"\n", 0, start) + 1:
+        if register.start() == text.rfind(b"\n", near, start) + 1:
             name = text[register.end() : start]
-            return register.start(), end, b"extern" + name + b'asm("' + REGISTER_MARKER.encode() + b'")' + _lines(inside)
+            return (
+                register.start(),
+                end,
+                b"extern" + name + b'asm("' + REGISTER_MARKER.encode() + b'")' + _lines(inside),
+            )
         return start, end, _lines(inside)
-    if plain and (start == 0 or text[start - 1 : start] == b"\n") and not text[:start].endswith(b"\\\n"):
+    if plain and (start == 0 or text[start - 1 : start] == b"\n") and text[max(0, start - 2) : start] != b"\\\n":
         return start, end, _lines(text[start:end])
     sections = _sections(_COMMENT.sub(b" ", inside))
-    if plain and len(sections) == 1 or _means_nothing(sections):
+    if (plain and len(sections) == 1) or _means_nothing(sections):
         return None
     return start, end, b'asm volatile("' + MARKER.encode() + b'")' + _lines(text[start:end])
 
 
 def _follows_declarator(text: bytes, start: int) -> bool:
-    before = text[max(0, start - 200) : start].rstrip(b" \t\n\\")
+    before = text[max(0, start - _DECLARATION) : start].rstrip(b" \t\n\\")
     word = _LAST_WORD.search(before)
     if word is not None:
         return word[1] not in _STATEMENT_WORDS

@@ -156,7 +156,9 @@ def _configuration(headers: HeaderSet, config: KConfig | None) -> Check:
     differing = differences(config, parse_autoconf(text, "include/generated/autoconf.h"))
     if not differing:
         return Check("configuration", "ok", f"{len(config)} options agree with {config.origin}")
-    first = [f"{name} is {theirs or 'off'} in the kernel, {ours or 'off'} in the headers" for name, theirs, ours in differing]
+    first = [
+        f"{name} is {theirs or 'off'} in the kernel, {ours or 'off'} in the headers" for name, theirs, ours in differing
+    ]
     more = f" and {len(first) - _SHOWN} more" if len(first) > _SHOWN else ""
     return Check("configuration", "failed", f"configured differently: {', '.join(first[:_SHOWN])}{more}")
 

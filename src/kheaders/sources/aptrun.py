@@ -24,7 +24,11 @@ DOWNLOAD_TIMEOUT = 3600.0
 
 _POLL = 0.2
 _KEY = re.compile(r"(?:NO_PUBKEY|Missing key) ([0-9A-F]{16,40})")
-_GONE = re.compile(r"'(\S+) (\S+) (?:Release|InRelease)' (?:does not have|no longer has) a Release file")
+_GONE = (
+    re.compile(r"'(\S+) (\S+) (?:Release|InRelease)' (?:does not have|no longer has) a Release file"),
+    re.compile(r"Failed to fetch (\S+)/dists/([^/\s]+(?:/updates)?)/\S+ +(?:404|File not found)"),
+)
+"""What apt says where there is no such suite: its archive and name; the second way where no signature is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Apt:
             done = self._run("apt-get", "update", timeout=LISTS_TIMEOUT)
             if done.returncode == 0:
                 return
-            gone = {(uri.rstrip("/"), suite) for uri, suite in _GONE.findall(done.errors)}
+            gone = _gone(done.errors)
             kept = [entry for entry in extra if (entry.uri, entry.suite) not in gone]
             if len(kept) == len(extra):
                 raise _explained(done.errors)
@@ -180,6 +184,11 @@ _HOOKS = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::P
 """Commands of the system's configuration that would act upon the system."""
 
 
+def _gone(errors: str) -> set[tuple[str, str]]:
+    """Archive and name of each suite that apt says is not there."""
+    return {(uri.rstrip("/"), suite) for pattern in _GONE for uri, suite in pattern.findall(errors)}
+
+
 def _explained(errors: str) -> FetchError:
     """The error for what apt-get printed."""
     key = _KEY.search(errors)
@@ -190,9 +199,8 @@ def _explained(errors: str) -> FetchError:
             f"the archive is signed with the key {key[1]}, which this system does not have",
             "install a newer debian-archive-keyring or ubuntu-keyring, or name another suite",
         )
-    gone = _GONE.search(errors)
-    if gone:
-        return FetchError(f"{gone[1]} has no suite {gone[2]}", "name a suite that it has")
+    for uri, suite in sorted(_gone(errors)):
+        return FetchError(f"{uri} has no suite {suite}", "name a suite that it has")
     if "is not signed" in errors:
         return FetchError(f"apt-get: {last}", "name an archive that is signed, with the keyring that it is signed by")
     if re.search(

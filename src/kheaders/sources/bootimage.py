@@ -25,11 +25,11 @@ _SEARCH_LIMIT = 256 * 1024**2
 _BANNER = b"Linux version "
 _RELEASE = re.compile(rb"Linux version ([0-9][^ \0\n]{0,63}) \(")
 
-_PAYLOADS = (
-    re.compile(rb"\xfd7zXZ\0|\x1f\x8b\x08|\x28\xb5\x2f\xfd|BZh91AY|\x02\x21\x4c\x18|\x89LZO\0\r\n\x1a\n"),
-    re.compile(rb"\x5d\0\0\0"),
+_PAYLOADS = re.compile(
+    rb"\xfd7zXZ\0|\x1f\x8b\x08|\x28\xb5\x2f\xfd|BZh91AY|\x02\x21\x4c\x18|\x89LZO\0\r\n\x1a\n|\x5d\0\0..\xff{8}",
+    re.DOTALL,
 )
-"""What a compressed kernel starts with; lzma comes last, as there is little to tell it from other bytes."""
+"""What a compressed kernel starts with; an lzma one has its size left open, since it is compressed from a pipe."""
 
 _XZ = re.compile(rb"\xfd7zXZ\0")
 _XZ_HEADER = 12
@@ -51,10 +51,15 @@ def unpack(image: bytes, name: str, *, limit: int = MAX_KERNEL) -> bytes:
         if not kind and bytes(payload[:4]) != elf.MAGIC:
             raise ArchiveError(f"{name}: its kernel is compressed in an unknown way", "unpack it, and name the vmlinux")
         return compression.decompress(payload, kind, limit=limit, name=name, trailing=True)
-    if _BANNER in image:
-        _fits(len(image), limit, name)
-        return image
-    return _search(image, name, limit)
+    banner = _RELEASE.search(image)
+    if banner is None or not image.startswith(elf.MAGIC):
+        kernel = _search(image, name, limit)  # even where there is a banner: zstd may have stored it as it is
+        if kernel is not None:
+            return kernel
+    if banner is None:
+        raise ArchiveError(f"{name}: there is no kernel in it that can be read", "name the vmlinux or another image")
+    _fits(len(image), limit, name)
+    return image
 
 
 def release(kernel: bytes, wanted: str) -> str:
@@ -102,9 +107,10 @@ def _payload(image: bytes, name: str) -> memoryview | None:
     return memoryview(image)[offset : offset + size]
 
 
-def _search(image: bytes, name: str, limit: int) -> bytes:
+def _search(image: bytes, name: str, limit: int) -> bytes | None:
+    """The compressed kernel that lies somewhere in *image*, unpacked, or None."""
     view = memoryview(image)
-    for hit in (hit for magic in _PAYLOADS for hit in islice(magic.finditer(image), _MAX_TRIES)):
+    for hit in islice(_PAYLOADS.finditer(image), _MAX_TRIES):
         part = view[hit.start() :]
         try:
             kernel = compression.decompress(
@@ -112,9 +118,9 @@ def _search(image: bytes, name: str, limit: int) -> bytes:
             )
         except ArchiveError:
             continue
-        if _BANNER in kernel:
+        if _RELEASE.search(kernel):
             return kernel
-    raise ArchiveError(f"{name}: there is no kernel in it that can be read", "name the vmlinux or another image")
+    return None
 
 
 def _xz_streams(data: bytes) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from kheaders.sources.candidate import Candidate, Rejection, Request
-from kheaders.sources.trees import examine, inside, install_hint, present, resolved
+from kheaders.sources.trees import examine, install_hint, link_target, present, resolved
 
 BASES = ("/lib/modules", "/usr/lib/modules")
 
@@ -37,10 +37,7 @@ class BuildSource:
                 continue
             seen.add(real)
             if os.path.islink(link) and not present(real):
-                target = os.readlink(link)
-                end = inside(request.sysroot, real)
-                through = f" (through to {end})" if os.path.normpath(target) != end else ""
-                reason = f"is a link to {target}{through}, which does not exist"
+                reason = f"is a link to {link_target(link)}, which does not exist"
                 yield Rejection(self.name, location, reason, install_hint(release))
                 continue
             yield examine(

@@ -66,8 +66,8 @@ class Rejection:
     hint: str = ""
 
     def __str__(self) -> str:
-        where = f" {self.location}" if self.location else ""
-        return f"{self.source}:{where}: {self.reason}" + (f"; {self.hint}" if self.hint else "")
+        where = f"{self.location}: " if self.location else ""
+        return f"{self.source}: {where}{self.reason}" + (f"; {self.hint}" if self.hint else "")
 
 
 @dataclass(frozen=True, slots=True)

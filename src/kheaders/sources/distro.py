@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from kheaders.sources.candidate import Candidate, Rejection, Request
-from kheaders.sources.trees import examine, install_hint, present, resolved
+from kheaders.sources.trees import examine, install_hint, link_target, present, resolved
 
 _COMMON = "-common"
 
@@ -28,7 +28,7 @@ class DistroSource:
                 continue
             if not present(real):
                 if os.path.islink(request.path(path)):
-                    target = os.readlink(request.path(path))
+                    target = link_target(request.path(path))
                     reason = f"is a link to {target}, which does not exist"
                     yield Rejection(self.name, path, reason, install_hint(request.kernel.release))
                     seen.add(real)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from kheaders import compression
+from kheaders import compression, elf
 from kheaders.debpkg import (
     AR_MAGIC,
     UTSRELEASE,
@@ -20,6 +21,7 @@ from kheaders.debpkg import (
     header_dependencies,
     is_header_package,
     release_in_utsrelease,
+    source_in_makefile,
 )
 from kheaders.errors import ArchiveError, KheadersError
 from kheaders.sources.build import BASES, BuildSource
@@ -127,13 +129,34 @@ def _file(path: Path, request: Request) -> Candidate | Rejection:
         return reject(error.what.removeprefix(f"{path}: "), error.hint)
     if kind == "rpm":
         return reject("is an RPM package", "unpack it (rpm2cpio FILE | cpio -id) and name the directory")
+    try:
+        return _inside(path, kind)
+    except (OSError, ValueError) as error:
+        return reject(f"cannot be read ({_reason(error)})", "check its permissions")
+    except KheadersError as error:
+        return reject(error.what.removeprefix(f"{path}: "), error.hint)
+
+
+def _inside(path: Path, kind: str) -> Candidate | Rejection:
+    """Offer the archive inside a module or a kernel image. Raises ArchiveError, OSError."""
+    from kheaders.sources import bootimage, module
+
+    name = str(path)
+    with _open(path) as stream:
+        data = stream.read(bootimage.MAX_KERNEL + 1)
+    if len(data) > bootimage.MAX_KERNEL:
+        return Rejection(SOURCE, name, f"is larger than {bootimage.MAX_KERNEL} bytes", _KNOWN)
     if kind == "module":
-        from kheaders.sources import module
-
-        return module.candidate_for(path, source=SOURCE)
-    from kheaders.sources import image
-
-    return image.candidate_for(path, source=SOURCE)
+        plain = compression.decompress(data, compression.sniff(data[:16]), limit=module.MAX_MODULE, name=name)
+        archive = elf.section_of_symbols(plain, *elf.HEADER_SYMBOLS, name)
+    else:
+        archive = bootimage.archive(bootimage.unpack(data, name), name)
+    if not archive:
+        what = "a module" if kind == "module" else "a kernel image"
+        return Rejection(SOURCE, name, f"is {what} without a header archive", "its kernel needs CONFIG_IKHEADERS")
+    content = bytes(archive)
+    fingerprint = hashlib.sha256(content).hexdigest()
+    return Candidate(SOURCE, name, ArchiveContent(lambda: io.BytesIO(content)), fingerprint)
 
 
 def _packages(location: str, paths: Sequence[Path], request: Request) -> Candidate | Rejection:
@@ -192,7 +215,7 @@ def _directory(path: Path, request: Request) -> Iterator[Candidate | Rejection]:
         return
     if any(os.path.exists(path / name) for name in (AUTOCONF, UTSRELEASE, KCONFIG)):
         real = Path(os.path.realpath(path))
-        beside = os.path.realpath(path.parent / "source") if path.name == "build" else ""
+        beside = _beside(path, real)
         root = Path("/")
         yield examine(SOURCE, str(path), real, sysroot=root, srcarch=request.srcarch, release=None, beside=beside)
         return
@@ -216,6 +239,15 @@ def _directory(path: Path, request: Request) -> Iterator[Candidate | Rejection]:
     elif os.path.exists(path / "linux/version.h") or os.path.exists(path / "include/linux/version.h"):
         hint = "these are the headers for user programs; name those of a kernel build"
     yield Rejection(SOURCE, str(path), "is a directory without kernel headers", hint)
+
+
+def _beside(path: Path, real: Path) -> str:
+    """Where the rest of the split tree *path* may be, however absolute its own links are: it may have been moved."""
+    makefile = (read_small(real / "Makefile") or b"").decode("utf-8", "replace")
+    sibling = real.parent / os.path.basename(source_in_makefile(makefile) or "")
+    if sibling not in (real, real.parent) and os.path.exists(sibling):
+        return str(sibling)
+    return os.path.realpath(path.parent / "source") if path.name == "build" else ""
 
 
 def _releases_below(root: Path) -> set[str]:
@@ -242,18 +274,16 @@ def _root(root: Path, releases: set[str], request: Request) -> Iterator[Candidat
             return
         (release,) = releases
     inner = replace(request, kernel=replace(request.kernel, release=release), sysroot=Path(os.path.realpath(root)))
-    seen = set()
+    offered: dict[str, Candidate] = {}
+    refused = []
     for source in (BuildSource(), DistroSource()):
-        refused = []
         for answer in source.offers(inner):
             location = f"{root}{answer.location}"
-            if isinstance(answer, Rejection):
+            if isinstance(answer, Candidate):
+                offered.setdefault(answer.fingerprint, replace(answer, source=SOURCE, location=location))
+            else:
                 refused.append(replace(answer, source=SOURCE, location=location))
-            elif answer.fingerprint not in seen:
-                seen.add(answer.fingerprint)
-                yield replace(answer, source=SOURCE, location=location)
-        if not seen:
-            yield from refused
+    yield from offered.values() or refused
 
 
 def _listing(directory: Path) -> list[str]:
@@ -263,16 +293,16 @@ def _listing(directory: Path) -> list[str]:
         return []
 
 
-def _open(path: Path) -> BinaryIO:
-    """The regular file *path* as a stream; a device or pipe put there in the meantime is refused. Raises ArchiveError."""
+def _open(path: Path) -> io.BufferedReader:
+    """The regular file *path* as a stream; what became a device or pipe meanwhile is refused. Raises ArchiveError."""
     try:
-        stream = open(os.open(path, _OPEN), "rb")
+        fd = os.open(path, _OPEN)
     except OSError as error:
         raise ArchiveError(f"{path}: cannot be read ({error.strerror})", "check its permissions") from error
-    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-        stream.close()
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
         raise ArchiveError(f"{path}: is not a regular file", _KNOWN)
-    return stream
+    return os.fdopen(fd, "rb")
 
 
 def _beginning(stream: BinaryIO) -> bytes:

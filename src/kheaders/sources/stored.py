@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from kheaders.errors import KheadersError, VerificationError
 from kheaders.sources.candidate import Candidate, FilesContent, Rejection, Request, TreeContent
 from kheaders.store import Store
+from kheaders.store.areas import is_key
 
 PACKAGE = "deb"
 """Kind of the files that downloaded packages are kept as."""
 FETCHED = "fetched"
 """Kind of the records that tell which packages hold the headers of a release."""
+_TREES = 8
+"""Trees of one kernel that are remembered, the latest first."""
 
 
 class StoredSource:
@@ -47,18 +51,16 @@ class StoredSource:
         return check
 
     def _trees(self, request: Request) -> list[str]:
-        record = self._store.record("kernel", kernel_key(request))
-        keys = record.get("trees", []) if record else []
-        return [key for key in keys if isinstance(key, str)][:8] if isinstance(keys, list) else []
+        return _keys(self._store.record("kernel", kernel_key(request)), "trees")[:_TREES]
 
     def _packages(self, request: Request) -> Candidate | None:
         record = self._store.record(FETCHED, fetched_key(request.kernel.release, request.srcarch))
-        keys = record.get("packages") if record else None
-        if not isinstance(keys, list) or not keys:
+        keys = _keys(record, "packages")
+        if not keys:
             return None
         paths: list[Path] = []
         for key in keys:
-            path = self._store.file(PACKAGE, str(key))
+            path = self._store.file(PACKAGE, key)
             if path is None:
                 return None
             paths.append(path)
@@ -71,7 +73,13 @@ class StoredSource:
 
             return headers_from_debs(paths, srcarch=srcarch, release=release)
 
-        return Candidate(self.name, location, FilesContent(read), f"packages:{'+'.join(map(str, keys))}")
+        return Candidate(self.name, location, FilesContent(read), f"packages:{'+'.join(keys)}")
+
+
+def _keys(record: Mapping[str, Any] | None, name: str) -> list[str]:
+    """The keys in a record, which may have been damaged."""
+    value = record.get(name) if record else None
+    return [key for key in value if isinstance(key, str) and is_key(key)] if isinstance(value, list) else []
 
 
 def kernel_key(request: Request) -> str:
@@ -87,7 +95,7 @@ def fetched_key(release: str, srcarch: str) -> str:
 def remember_tree(store: Store, request: Request, digest: str) -> None:
     """Note that the tree *digest* was verified for the kernel of *request*; lasts as long as the boot."""
     record = store.record("kernel", kernel_key(request))
-    keys = [digest, *(key for key in (record or {}).get("trees", []) if key != digest)][:8]
+    keys = [digest, *(key for key in _keys(record, "trees") if key != digest)][:_TREES]
     try:
         store.put_record("kernel", kernel_key(request), {"trees": keys}, boot=True)
     except KheadersError:

@@ -152,14 +152,24 @@ def read_small(path: Path) -> bytes | None:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
-    with open(fd, "rb") as file:
+    try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _FILE_LIMIT:
             return None
-        try:
-            return file.read(_FILE_LIMIT)
-        except OSError:
-            return None
+        data = b""
+        while len(data) < _FILE_LIMIT and (more := os.read(fd, 1 << 20)):
+            data += more
+        return data
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def link_target(link: Path) -> str:
+    """What the link holds, on one line."""
+    target = os.readlink(link)
+    return target if target.isprintable() else repr(target)
 
 
 def _named_sources(build: Path, sysroot: Path, beside: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from kheaders import safepath
 from kheaders.errors import StoreError
+from kheaders.settings import DEFAULT_STORE_LIMIT
 
 BOOT = "boot"
 PERSISTENT = "persistent"
@@ -28,7 +29,7 @@ TREE = "tree"
 ROOT_BOOT = Path("/run/kheaders")
 ROOT_CACHE = Path("/var/cache/kheaders")
 
-DEFAULT_LIMIT = 2 * 1024**3
+DEFAULT_LIMIT = DEFAULT_STORE_LIMIT
 """Bytes that the entries of a store may take before the least recently used ones go."""
 
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,31}")

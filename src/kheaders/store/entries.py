@@ -72,8 +72,12 @@ class Cleared:
 def open_new(directory: int, name: str) -> BinaryIO:
     """A new file of mode 0644, whatever the umask, to write and read. Raises OSError."""
     fd = os.open(name, _NEW, 0o600, dir_fd=directory)
-    os.fchmod(fd, FILE_MODE)
-    return os.fdopen(fd, "w+b")
+    try:
+        os.fchmod(fd, FILE_MODE)
+        return os.fdopen(fd, "w+b")
+    except BaseException:
+        os.close(fd)
+        raise
 
 
 def write_json(directory: int, name: str, value: Mapping[str, Any]) -> None:

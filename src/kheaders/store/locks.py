@@ -25,7 +25,6 @@ def _open(directory: int, name: str) -> int:
         # Made under a umask that takes the owner's rights away, by a process that was not yet, or never, at the fchmod.
         os.chmod(name, 0o600, dir_fd=directory)
         fd = os.open(name, _LOCK, 0o600, dir_fd=directory)
-    os.fchmod(fd, 0o600)
     return fd
 
 
@@ -33,6 +32,7 @@ def _acquire(directory: int, name: str, flags: int) -> int | None:
     while True:
         fd = _open(directory, name)
         try:
+            os.fchmod(fd, 0o600)
             fcntl.flock(fd, flags)
             # Its last holder unlinked it meanwhile; somebody else can hold a new file of the same name.
             if os.fstat(fd).st_nlink:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -79,7 +79,7 @@ class Store:
         return self._find(BOOT, TREE, key)
 
     def tree_path(self, key: str) -> Path:
-        """Where publish_tree puts the tree *key* if it has to make it. Raises StoreError where there is no boot area."""
+        """Where publish_tree puts the tree *key* if it has to make it. Raises StoreError if there is no boot area."""
         check_names(TREE, key)
         return self._own[0].root.joinpath(*shelf(TREE), key, "root")
 
@@ -116,7 +116,8 @@ class Store:
         """The tree *key*; if it is not there, or damaged, what *fill* writes becomes it.
 
         *fill* is given a descriptor of an empty, private directory. What it returns goes into the manifest, over
-        *meta*. Of all processes that ask at once, one fills. What *fill* raises comes through, an OSError as StoreError.
+        *meta*. Of all processes that ask at once, one fills. What *fill* raises comes through, but an OSError as a
+        StoreError.
 
         Raises StoreError, and UnsafePath if somebody else could change what lies there.
         """
@@ -159,14 +160,16 @@ class Store:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A private directory on the persistent side for the time of the body; it is removed even if the process dies.
+        """A private directory on the persistent side for the time of the body.
 
-        Raises StoreError.
+        If the process dies, collect removes it. Raises StoreError.
         """
         area = self._own[1]
-        with explained(area.root, "write"), Bench.take(area, f"scratch.{os.getpid()}.{id(area)}") as bench:
-            with bench.new() as (_, name):
-                yield area.root / "staging" / name
+        with ExitStack() as stack:
+            with explained(area.root, "write"):
+                bench = stack.enter_context(Bench.take(area, f"scratch.{os.urandom(8).hex()}"))
+                _, name = stack.enter_context(bench.new())
+            yield area.root / "staging" / name
 
     def record(self, kind: str, key: str) -> Mapping[str, Any] | None:
         """The value of a record, of this boot or persistent, own or root's. Raises StoreError for a bad kind or key."""
@@ -224,6 +227,10 @@ class Store:
         Raises StoreError.
         """
         upkeep.collect(self._own, self.boot_id, self._limit, keep=None)
+
+    def place(self, area: str) -> Path | None:
+        """The directory of *area* (``boot`` or ``persistent``), None where there is none. It need not exist."""
+        return self._own[0 if area == BOOT else 1].path
 
     def writable(self, area: str) -> str | None:
         """None if *area* (``boot`` or ``persistent``) can be written to, else the reason. Makes nothing."""

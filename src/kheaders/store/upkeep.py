@@ -96,9 +96,11 @@ def clear(own: Sequence[Area], kinds: Collection[str] | None) -> Cleared:
             if kinds is None or kind in kinds:
                 with explained(area.root, "clean up", absent_ok=True), area.directory("records", kind) as fd:
                     for name in os.listdir(fd):
-                        size += os.stat(name, dir_fd=fd, follow_symlinks=False).st_size
-                        os.unlink(name, dir_fd=fd)
-                        count += 1
+                        with suppress(FileNotFoundError):
+                            length = os.stat(name, dir_fd=fd, follow_symlinks=False).st_size
+                            os.unlink(name, dir_fd=fd)
+                            size += length
+                            count += 1
         staging.sweep(area)
     return Cleared(count, size, kept)
 
@@ -191,11 +193,14 @@ def _tidy_records(area: Area, boot_id: str | None) -> None:
                 try:
                     made = entries.read_json(fd, name, area.root / "records" / kind / name).get("boot")
                     stale = made is not None and boot_id is not None and made != boot_id
+                except FileNotFoundError:
+                    continue
                 except (Unusable, StoreError):
                     stale = True
                 if stale:
                     trees.remove(fd, name)
                 else:
-                    ages.append((os.stat(name, dir_fd=fd).st_mtime_ns, name))
+                    with suppress(FileNotFoundError):
+                        ages.append((os.stat(name, dir_fd=fd).st_mtime_ns, name))
             for _, name in sorted(ages)[:-MAX_RECORDS]:
-                os.unlink(name, dir_fd=fd)
+                trees.remove(fd, name)

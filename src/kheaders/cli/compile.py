@@ -1,0 +1,155 @@
+"""``kheaders compile``: a C program to a BPF object."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from kheaders.cli import objectfile, options, output
+from kheaders.errors import UsageError, VerificationError
+
+if TYPE_CHECKING:
+    from kheaders.api import Context
+    from kheaders.compile import Compiled
+
+DESCRIPTION = """\
+Compile a C program to a BPF object with the verified headers, found as 'kheaders locate' finds them.
+The compiler's messages come through as they are. The object appears whole or not at all."""
+
+EPILOG = """\
+examples:
+  kheaders compile prog.bpf.c                             to prog.bpf.o in this directory
+  kheaders compile -g -O2 -DDEBUG -I include -o out.o prog.bpf.c
+  generate | kheaders compile -g -o prog.o -              the program from standard input
+  kheaders compile -o - prog.bpf.c | bpf-loader           the object to standard output
+  kheaders compile --target-arch arm64 --kernel 6.1.0-49-cloud-arm64 prog.bpf.c
+  kheaders compile prog.bpf.c -- -Wall -fno-unroll-loops  further words for clang, after --
+
+--json: object, size, form, compiler, seconds, diagnostics, release, srcarch, source, location, digest, checks
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.usage = "kheaders compile [options] SOURCE|- [-- CLANG-WORDS ...]"
+    parser.add_argument("source", metavar="SOURCE", help="the program, or - for standard input (then -o is needed)")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", help="the object, or - for standard output (default: SOURCE with .o for .c)"
+    )
+    parser.add_argument(
+        "--form",
+        choices=("auto", "memory", "directory"),
+        default="auto",
+        help="how clang gets the headers: from memory, from the store's directory, or whichever is there (auto)",
+    )
+    parser.add_argument("-g", "--debug", action="store_true", help="add debug information: BTF and DWARF")
+    parser.add_argument("-O", dest="optimise", choices=("1", "2", "3", "s"), default="2", help="level (default: 2)")
+    parser.add_argument("-D", dest="defines", metavar="NAME[=VALUE]", action="append", default=[], help="a macro")
+    parser.add_argument("-I", dest="includes", metavar="DIR", action="append", default=[], help="your own headers")
+    parser.add_argument("--mcpu", "-mcpu", metavar="V", help="the BPF instruction set: v1, v2, v3, v4, generic, probe")
+    parser.add_argument("--target-arch", metavar="A", help="the architecture of the traced machine: x86, arm64 ...")
+    options.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compile, put the object in place, and tell what is worth telling."""
+    start = time.monotonic()
+    if args.target_arch and args.machine and args.target_arch != args.machine:
+        raise UsageError("--target-arch and --machine name different architectures", "give one of them")
+    destination = _destination(args)
+    program = _standard_input() if args.source == "-" else args.source
+    context = options.context(args, machine=args.target_arch)
+    compiled = context.compile(
+        program,
+        form=args.form,
+        optimise=args.optimise,
+        debug=args.debug,
+        mcpu=args.mcpu,
+        defines=args.defines,
+        includes=args.includes,
+        extra=args.extra,
+    )
+    output.complain(compiled.result.diagnostics)
+    found = compiled.found
+    wanted = context.kernel.srcarch
+    if (args.target_arch or args.machine) and found.facts.srcarch != wanted:
+        raise VerificationError(
+            f"{found.candidate.location}: these are headers for {found.facts.srcarch}, not for {wanted}",
+            "name others with --headers",
+        )
+    if destination == "-":
+        output.say_bytes(compiled.object)
+    else:
+        objectfile.write(destination, compiled.object)
+    _tell(args, context, compiled, destination, time.monotonic() - start)
+    return 0
+
+
+def _tell(args: argparse.Namespace, context: Context, compiled: Compiled, destination: str, seconds: float) -> None:
+    found, result = compiled.found, compiled.result
+    if found.facts.release != context.kernel.release and not context.named:
+        runs = "this machine runs" if context.kernel.running else "asked for was"
+        output.note(f"compiled with headers of {found.facts.release}; {runs} {context.kernel.release}")
+    if args.verbose:
+        output.note(f"headers of {found.facts.release} from {found.candidate.source}: {found.candidate.location}")
+        output.note(
+            f"{context.compiler.name}, {compiled.form} form: {result.seconds:.2f} s of {seconds:.2f} s, "
+            f"{output.size(len(compiled.object))} to {destination}"
+        )
+    if args.verbose > 1:
+        import shlex
+
+        output.note(shlex.join(result.argv))
+    if args.json:
+        output.say_json(
+            {
+                "object": os.path.abspath(destination),
+                "size": len(compiled.object),
+                "form": compiled.form,
+                "compiler": context.compiler.name,
+                "seconds": round(result.seconds, 3),
+                "diagnostics": result.diagnostics,
+                **output.found_facts(found),
+            }
+        )
+
+
+def _destination(args: argparse.Namespace) -> str:
+    """Where the object goes, by default as cc does it. Raises UsageError for what could only destroy something."""
+    if args.output is None:
+        if args.source == "-":
+            raise UsageError("a program from standard input has no name for its object", "name the object with -o")
+        base = os.path.basename(args.source)
+        made = f"{base.removesuffix('.c') if base.endswith('.c') else os.path.splitext(base)[0]}.o"
+    else:
+        made = args.output
+    if made == "-":
+        if args.json:
+            raise UsageError("-o - and --json both want standard output", "name a file with -o")
+        if output.is_terminal(sys.stdout):
+            raise UsageError("an object is nothing for a terminal", "redirect standard output, or name a file with -o")
+        return made
+    if not made:
+        raise UsageError("-o names no file", "name the object")
+    try:
+        same = os.path.samefile(made, args.source)
+    except (OSError, ValueError):
+        same = False
+    if same:
+        raise UsageError(f"{made}: is the program itself", "name another file for the object with -o")
+    objectfile.check(made)
+    return made
+
+
+def _standard_input() -> bytes:
+    stream = sys.stdin
+    if stream is None:
+        raise UsageError("standard input is closed", "name a C source file")
+    try:
+        raw = getattr(stream, "buffer", None)
+        return raw.read() if raw is not None else stream.read().encode()
+    except OSError as error:
+        raise UsageError(f"standard input cannot be read ({error.strerror})", "name a C source file") from error

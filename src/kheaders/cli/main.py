@@ -1,0 +1,89 @@
+"""The program: from words to an exit status, whatever happens in between.
+
+Statuses beside those of :mod:`kheaders.errors`: 70 for an error in kheaders itself (EX_SOFTWARE, sysexits.h), 130 after
+an interrupt, 141 where the reader of standard output went away (128 and the signal's number, as shells show them).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from kheaders.cli import options, output
+from kheaders.errors import KheadersError, UsageError
+
+INTERNAL = 70
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command with the words *argv* (default: those of the process) and return its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    # Where the words cannot even be parsed, what they ask for is still told in the way that they ask for.
+    own = words[: words.index("--")] if "--" in words else words
+    as_json = "--json" in own
+    verbose = sum(word.count("v") if not word.startswith("--") else 1 for word in own if word in _VERBOSE)
+    try:
+        try:
+            status = _run(words)
+        except SystemExit as done:  # argparse, after --help and --version
+            status = done.code if isinstance(done.code, int) else 0
+        output.flush()
+        return status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        output.abandon()
+        return BROKEN_PIPE
+    except KheadersError as error:
+        return _failed(error, verbose, as_json)
+    except Exception as error:
+        return _internal(error, verbose, as_json)
+
+
+_VERBOSE = ("-v", "-vv", "-vvv", "--verbose")
+
+
+def _run(words: list[str]) -> int:
+    if any("\0" in word for word in words):
+        raise UsageError("a word of the command line contains a NUL character", "correct what makes the command line")
+    args = options.parse(words)
+    status: int = args.run(args)
+    return status
+
+
+def _failed(error: KheadersError, verbose: int, as_json: bool) -> int:
+    try:
+        output.failure(error, verbose=verbose, as_json=as_json)
+        if _debugging(verbose):
+            _traceback()
+        output.flush()
+    except BrokenPipeError:
+        output.abandon()
+    except KheadersError:
+        output.abandon()  # standard output cannot take the error as JSON; the line on standard error was written
+    return error.exit_code
+
+
+def _internal(error: Exception, verbose: int, as_json: bool) -> int:
+    what = f"{type(error).__name__}: {error}"
+    try:
+        output.internal_error(what, as_json=as_json)
+        if _debugging(verbose):
+            _traceback()
+        output.flush()
+    except (BrokenPipeError, KheadersError):
+        output.abandon()
+    return INTERNAL
+
+
+def _debugging(verbose: int) -> bool:
+    return verbose > 1 or os.environ.get("KHEADERS_DEBUG", "") not in ("", "0")
+
+
+def _traceback() -> None:
+    import traceback
+
+    output.complain(traceback.format_exc())

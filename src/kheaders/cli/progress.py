@@ -1,0 +1,79 @@
+"""What a person sees while waiting, on standard error; others see one line a stage, or nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from kheaders.cli import output
+
+Report = Callable[[str, "int | None", "int | None"], None]
+"""Called with a stage, and bytes so far and in all where they are known."""
+
+STAGES = {
+    "lists": "reading the archive's lists of packages",
+    "packages": "downloading packages",
+    "checking": "unpacking and verifying headers",
+}
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Show on a terminal that something is going on; elsewhere nothing."""
+    if not (output.is_terminal(sys.stderr) and _rich()):
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield
+
+
+@contextmanager
+def stages() -> Iterator[Report]:
+    """A function to report progress to: bars on a terminal with rich, else one line a stage."""
+    if not (output.is_terminal(sys.stderr) and _rich()):
+        yield _lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
+
+    columns = (
+        SpinnerColumn(finished_text=" "),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, object] = {}
+
+        def report(stage: str, done: int | None, total: int | None) -> None:
+            if stage not in tasks:
+                for known in bars.tasks:
+                    if not known.finished:
+                        bars.remove_task(known.id)
+                tasks[stage] = bars.add_task(STAGES.get(stage, stage), total=total)
+            bars.update(tasks[stage], completed=done or 0, total=total)  # type: ignore[arg-type]  # an id of rich's
+
+        yield report
+
+
+def _lines() -> Report:
+    seen: set[str] = set()
+
+    def report(stage: str, done: int | None, total: int | None) -> None:
+        if stage in seen:
+            return
+        seen.add(stage)
+        size = f" ({output.size(total)})" if total else ""
+        output.complain(f"kheaders: {STAGES.get(stage, stage)}{size}\n")
+
+    return report
+
+
+def _rich() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("rich") is not None
