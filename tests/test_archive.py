@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -80,7 +81,9 @@ def test_ustar_prefix() -> None:
 def test_gnu_long_names_and_targets() -> None:
     name = "/".join(["d" * 90] * 3) + "/a.h"
     target = "d" * 120 + ".h"
-    got = read(tarball(gnu_long(name), entry(name[:100], b"1"), gnu_long(target, b"K"), entry("l", kind=b"2", link="x")))
+    got = read(
+        tarball(gnu_long(name), entry(name[:100], b"1"), gnu_long(target, b"K"), entry("l", kind=b"2", link="x"))
+    )
     assert got == [Member(name, b"1"), Member("l", link=target)]
 
 
@@ -121,7 +124,12 @@ def test_one_block_of_zeros_ends_it_and_padding_may_follow() -> None:
 class TestLinks:
     """bcc issue 4503: some vendors' archives hold links."""
 
-    LINKS = {"include/dt/in.h": "../uapi/in.h", "include/alias": "uapi", "include/chain": "alias", "dangling": "no"}
+    LINKS: ClassVar = {
+        "include/dt/in.h": "../uapi/in.h",
+        "include/alias": "uapi",
+        "include/chain": "alias",
+        "dangling": "no",
+    }
     DATA = archive({"include/uapi/in.h": b"1", "include/uapi/deep/er.h": b"2"}, links=LINKS)
 
     def test_extracted_as_they_are(self, tmp_path: Path) -> None:
@@ -214,7 +222,9 @@ class TestAgreement:
         format=st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]),
     )
     def test_what_pythons_tarfile_writes(self, tree: dict[str, bytes], format: int) -> None:
-        files = {p: d for p, d in tree.items() if not any(o.startswith(f"{p}/") for o in tree) and len(p.encode()) < 4000}
+        files = {
+            p: d for p, d in tree.items() if not any(o.startswith(f"{p}/") for o in tree) and len(p.encode()) < 4000
+        }
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=format) as made:
             for path, data in files.items():
@@ -241,7 +251,9 @@ class TestArbitraryBytes:
             assert set(threading.enumerate()) == before
 
     @settings(max_examples=150, deadline=None)
-    @given(st.binary(max_size=3000), st.sampled_from([b"", b"\xfd7zXZ\0", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"BZh9"]))
+    @given(
+        st.binary(max_size=3000), st.sampled_from([b"", b"\xfd7zXZ\0", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"BZh9"])
+    )
     def test_random(self, data: bytes, magic: bytes) -> None:
         self.survives(magic + data)
 

@@ -62,7 +62,9 @@ class TestDamage:
         whole = archive(FILES, kind=kind)
         good = dict(HeaderSet.from_archive(io.BytesIO(whole)).files)
         noticed = 0
-        for at in sorted({*range(0, len(whole), max(1, len(whole) // 60)), *range(20), *range(len(whole) - 20, len(whole))}):
+        for at in sorted(
+            {*range(0, len(whole), max(1, len(whole) // 60)), *range(20), *range(len(whole) - 20, len(whole))}
+        ):
             damaged = bytearray(whole)
             damaged[at] ^= 1 << (at % 8)
             try:
@@ -77,7 +79,9 @@ class TestDamage:
         assert "ends in the middle" in refused(b"")
         assert refused(compress(b"", "xz"))
 
-    @pytest.mark.parametrize("data", [b"not an archive" * 100, b"<html>404</html>", b"\x7fELF" + bytes(600), b"\xff" * 2048])
+    @pytest.mark.parametrize(
+        "data", [b"not an archive" * 100, b"<html>404</html>", b"\x7fELF" + bytes(600), b"\xff" * 2048]
+    )
     def test_not_an_archive(self, data: bytes) -> None:
         refused(data)
         refused(compress(data, "xz"))
@@ -221,7 +225,10 @@ class TestLinks:
 
     def test_loops_in_memory(self) -> None:
         data = tarball(
-            entry("x.h"), entry("a", kind=b"2", link="b"), entry("b", kind=b"2", link="a"), entry("c", kind=b"2", link="c/c")
+            entry("x.h"),
+            entry("a", kind=b"2", link="b"),
+            entry("b", kind=b"2", link="a"),
+            entry("c", kind=b"2", link="c/c"),
         )
         headers = HeaderSet.from_archive(io.BytesIO(data))
         assert [path for path in ("a", "b", "c", "c/c/c") if path in headers] == []

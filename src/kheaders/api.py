@@ -52,6 +52,8 @@ class Context:
     """Headers that the user named: an archive, directory, module, image or package. Nothing else is looked at then."""
     named: bool = False
     """Whether the user named the kernel; if not, headers that he names may be of any kernel."""
+    machine_named: bool = False
+    """Whether the user named the machine; headers that he names must then be for it."""
 
     @classmethod
     def open(
@@ -87,7 +89,7 @@ class Context:
             boot=settings.store, cache=settings.cache, boot_id=None, limit=settings.store_limit, environ=environ
         )
         path = Path(os.path.abspath(headers)) if headers is not None else None
-        return cls(identity, settings, store, root, path, kernel is not None)
+        return cls(identity, settings, store, root, path, kernel is not None, bool(machine))
 
     @property
     def request(self) -> Request:
@@ -108,7 +110,9 @@ class Context:
         """The sources in their order; with headers that the user named, these alone."""
         order = ("explicit",) if self.headers is not None else tuple(n for n in self.settings.order if n != "explicit")
         adopt = self.headers is not None and not self.named
-        return Chain(self.request, sources(order, self.store, downloads=downloads), self.store, self.limits, adopt)
+        only = self.kernel.srcarch if self.machine_named else None
+        asked = sources(order, self.store, downloads=downloads)
+        return Chain(self.request, asked, self.store, self.limits, adopt, only)
 
     def find(self) -> Found:
         """Headers that belong to the kernel and compile: found, verified, proven.

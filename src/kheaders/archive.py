@@ -415,20 +415,20 @@ class _Reader:
 
     def _take(self, length: int) -> bytes:
         end = self._at + length
-        if end > len(self._buffer):
-            pieces = [self._buffer[self._at :]]
-            have = len(pieces[0])
-            while have < length:
-                piece = self._ahead.get()
-                if not piece:
-                    raise self._bad(f"it ends in the middle, after {self._count} members")
-                pieces.append(piece)
-                have += len(piece)
-            self._buffer = b"".join(pieces)
-            self._at, end = 0, length
-        data = self._buffer[self._at : end]
-        self._at = end
-        return data
+        if end <= len(self._buffer):
+            data = self._buffer[self._at : end]
+            self._at = end
+            return data
+        pieces = [self._buffer[self._at :]]
+        missing = length - len(pieces[0])
+        while missing:
+            self._buffer = self._ahead.get()
+            if not self._buffer:
+                raise self._bad(f"it ends in the middle, after {self._count} members")
+            pieces.append(self._buffer[:missing])
+            self._at = len(pieces[-1])
+            missing -= self._at
+        return b"".join(pieces)
 
     def _end(self) -> None:
         """Read to the end of the stream: its checksums are only then compared, and nothing may follow."""

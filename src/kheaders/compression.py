@@ -18,8 +18,8 @@ MAX_UNPACKED = 2 * 1024**3
 MAX_STREAMS = 4096
 """Streams (gzip members, zstd frames) that may follow each other; each costs a decoder, so they are bounded."""
 
-_READ = 256 * 1024
-_PIECE = 1024 * 1024
+_READ = 1024 * 1024
+_PIECE = 4 * 1024 * 1024
 _PREFIX = 16
 
 _MAGICS = (
@@ -40,7 +40,7 @@ def sniff(prefix: bytes) -> str:
 
 
 def chunks(stream: BinaryIO, *, limit: int = MAX_UNPACKED, name: str = "archive") -> Iterator[bytes]:
-    """The unpacked bytes of *stream*, in pieces of about 1 MiB; data that is not compressed passes through.
+    """The unpacked bytes of *stream*, in pieces of up to 4 MiB; data that is not compressed passes through.
 
     Streams of one kind that follow each other are one, as for ``xz -dc`` and ``zcat``. Raises ArchiveError for data
     that is broken off, damaged, followed by something else, unpacks to more than *limit* bytes, or is of a kind that

@@ -54,6 +54,8 @@ def fetch(
     """Download, look inside, and keep. Raises FetchError, StoreError, VerificationError."""
     with store.scratch() as directory:
         fetched = download(_request(wanted), directory, progress=progress, sysroot=sysroot)
+        if progress:
+            progress("checking", None, None)
         headers = _headers(fetched.paths, fetched.release)
         keys = []
         for path in fetched.paths:

@@ -83,7 +83,9 @@ def run(
         )
     except FileNotFoundError as error:
         if cwd is not None and not os.path.isdir(cwd):
-            raise ToolMissing(f"{words[0]}: cannot start in {cwd}, which does not exist", "make that directory") from error
+            raise ToolMissing(
+                f"{words[0]}: cannot start in {cwd}, which does not exist", "make that directory"
+            ) from error
         raise ToolMissing(f"{words[0]}: no such program", "install it or correct PATH") from error
     except (OSError, ValueError) as error:
         raise ToolMissing(f"{words[0]}: cannot be run ({error})", "check its name and permissions") from error
@@ -93,7 +95,9 @@ def run(
         except subprocess.TimeoutExpired as error:
             _kill_group(child)
             log = _rest(child)
-            raise ToolTimeout(f"{words[0]}: did not end within {timeout:g} s", "it was stopped; try again", log) from error
+            raise ToolTimeout(
+                f"{words[0]}: did not end within {timeout:g} s", "it was stopped; try again", log
+            ) from error
         except BaseException:
             _kill_group(child)
             raise

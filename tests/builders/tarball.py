@@ -19,7 +19,7 @@ def entry(
     prefix: bytes = b"",
     magic: bytes = b"ustar\x0000",
 ) -> bytes:
-    """One member (POSIX.1-1988 ustar header, then the data in whole blocks); *size* overrides what the header states."""
+    """One member (a ustar header, then the data in whole blocks); *size* overrides what the header states."""
     raw = name.encode() if isinstance(name, str) else name
     target = link.encode() if isinstance(link, str) else link
     header = bytearray(BLOCK)

@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import json
 import os
 import pty
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kheaders.cli.main import main
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one command gave."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """Standard output, parsed."""
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> str:
-        """The one line of the error; nothing else may be on standard error."""
-        lines = self.err.splitlines()
-        assert len(lines) == 1, self.err
-        assert lines[0].startswith("kheaders: error: ")
-        return lines[0].removeprefix("kheaders: error: ")
-
-
-Run = Callable[..., Outcome]
+from builders.cli import Run, run_main
 
 
 @pytest.fixture(scope="session")
@@ -65,16 +37,6 @@ def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return work
 
 
-def run_main(*words: str) -> Outcome:
-    """Run a command within this process."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors="surrogateescape") for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main(words)
-        out.flush()
-    texts = [stream.buffer.getvalue().decode("utf-8", "surrogateescape") for stream in (out, err)]  # type: ignore[attr-defined]
-    return Outcome(status, *texts)
-
-
 @pytest.fixture
 def run(places: tuple[str, ...]) -> Run:
     """Run a command within this process, with the tests' own store."""
@@ -88,7 +50,9 @@ def process(places: tuple[str, ...]) -> Callable[..., subprocess.CompletedProces
     def start(name: str, *words: str | bytes, **more: Any) -> subprocess.CompletedProcess[bytes]:
         if not {"stdout", "capture_output"} & set(more):
             more["capture_output"] = True
-        return subprocess.run([sys.executable, "-m", "kheaders", name, *places, *words], check=False, timeout=120, **more)
+        return subprocess.run(
+            [sys.executable, "-m", "kheaders", name, *places, *words], check=False, timeout=120, **more
+        )
 
     return start
 
@@ -134,6 +98,7 @@ def program(own_surroundings: Path) -> Path:
     path = own_surroundings / "prog.bpf.c"
     path.write_text(
         "#include <linux/sched.h>\n"
-        'int pid(struct task_struct *task) { return task->pid; }\nchar l[] __attribute__((section("license"))) = "GPL";\n'
+        "int pid(struct task_struct *task) { return task->pid; }\n"
+        'char l[] __attribute__((section("license"))) = "GPL";\n'
     )
     return path

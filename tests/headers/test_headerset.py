@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -31,7 +32,7 @@ class TestMapping:
 
     def test_absent(self) -> None:
         headers = HeaderSet({"a.h": b"1"})
-        assert headers.get("b.h") is None and "b.h" not in headers and 5 not in headers
+        assert headers.get("b.h") is None and "b.h" not in headers and 5 not in headers  # type: ignore[comparison-overlap]
         with pytest.raises(KeyError):
             headers["b.h"]
 
@@ -46,7 +47,7 @@ class TestMapping:
 
 
 class TestLinks:
-    LINKS = {"l/one.h": "../real/a.h", "alias": "real", "again": "alias", "out": "../x", "real/up": ".."}
+    LINKS: ClassVar = {"l/one.h": "../real/a.h", "alias": "real", "again": "alias", "out": "../x", "real/up": ".."}
     HEADERS = HeaderSet({"real/a.h": b"a", "real/sub/b.h": b"b"}, LINKS)
 
     def test_of_files_are_keys(self) -> None:
@@ -140,10 +141,21 @@ class TestTrees:
         b = write(tmp_path / "b", {"include/x.h": b"new", "arch/x86/include/generated/g.h": b"g"})
         headers = HeaderSet.from_trees((a, b), "x86")
         assert headers["include/x.h"] == b"new" and headers["include/y.h"] == b"y"
-        assert set(headers) == {"include/x.h", "include/y.h", "arch/x86/include/asm/p.h", "arch/x86/include/generated/g.h"}
+        assert set(headers) == {
+            "include/x.h",
+            "include/y.h",
+            "arch/x86/include/asm/p.h",
+            "arch/x86/include/generated/g.h",
+        }
 
     def test_only_headers_of_the_architecture(self, tmp_path: Path) -> None:
-        files = {"include/a.h": b"", "include/a.c": b"", "arch/arm/include/b.h": b"", "arch/x86/include/c.h": b"", "d.h": b""}
+        files = {
+            "include/a.h": b"",
+            "include/a.c": b"",
+            "arch/arm/include/b.h": b"",
+            "arch/x86/include/c.h": b"",
+            "d.h": b"",
+        }
         assert set(HeaderSet.from_trees((write(tmp_path, files),), "x86")) == {"include/a.h", "arch/x86/include/c.h"}
 
     def test_links_are_followed_and_loops_end(self, tmp_path: Path) -> None:
@@ -185,7 +197,7 @@ class TestTrees:
             write(place, {"include/a.h": b"1"})
             (place / locked).chmod(0)
             try:
-                with pytest.raises(VerificationError, match="cannot be read .Permission denied.*permissions"):
+                with pytest.raises(VerificationError, match=r"cannot be read .Permission denied.*permissions"):
                     HeaderSet.from_trees((place,), "x86")
             finally:
                 (place / locked).chmod(0o755)
@@ -196,9 +208,7 @@ def test_archive_without_files() -> None:
         HeaderSet.from_archive(io.BytesIO(archive({}, links={"a": "b"})))
 
 
-def test_real_archive_and_its_directories_agree(
-    debian_archive: Path, debian_tree: tuple[Path, ...]
-) -> None:
+def test_real_archive_and_its_directories_agree(debian_archive: Path, debian_tree: tuple[Path, ...]) -> None:
     with debian_archive.open("rb") as stream:
         packed = HeaderSet.from_archive(stream)
     unpacked = HeaderSet.from_trees(debian_tree, packed.srcarch)

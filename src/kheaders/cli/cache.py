@@ -17,9 +17,10 @@ examples:
   kheaders cache list
   kheaders cache list --kind tree --json
   kheaders cache clear                       everything, records included
-  kheaders cache clear --kind package
+  kheaders cache clear --kind deb
 
---json, list: entries (kind, key, release, source, size, used, area, path, damaged), total
+--json, list: total, entries (kind, key, release, source, size, used, area,
+              path, damaged)
 --json, clear: removed, bytes, kept
 """
 
@@ -30,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("action", choices=("list", "clear"), help="list what is kept, or remove it")
     parser.add_argument(
-        "--kind", metavar="K", action="append", help="only this kind: tree, package, ... (may be given more than once)"
+        "--kind", metavar="K", action="append", help="only this kind: tree, deb, ... (may be given more than once)"
     )
     options.add_json(parser)
 

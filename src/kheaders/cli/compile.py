@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from kheaders.cli import objectfile, options, output
-from kheaders.errors import UsageError, VerificationError
+from kheaders.errors import UsageError
 
 if TYPE_CHECKING:
     from kheaders.api import Context
@@ -21,14 +21,15 @@ The compiler's messages come through as they are. The object appears whole or no
 
 EPILOG = """\
 examples:
-  kheaders compile prog.bpf.c                             to prog.bpf.o in this directory
+  kheaders compile prog.bpf.c                  to prog.bpf.o in this directory
   kheaders compile -g -O2 -DDEBUG -I include -o out.o prog.bpf.c
-  generate | kheaders compile -g -o prog.o -              the program from standard input
-  kheaders compile -o - prog.bpf.c | bpf-loader           the object to standard output
-  kheaders compile --target-arch arm64 --kernel 6.1.0-49-cloud-arm64 prog.bpf.c
-  kheaders compile prog.bpf.c -- -Wall -fno-unroll-loops  further words for clang, after --
+  generate | kheaders compile -o prog.o -      from standard input
+  kheaders compile -o - prog.bpf.c | loader    to standard output
+  kheaders compile --target-arch arm64 --kernel 6.1.0-49-arm64 prog.bpf.c
+  kheaders compile prog.bpf.c -- -Wall         words for clang after --
 
---json: object, size, form, compiler, seconds, diagnostics, release, srcarch, source, location, digest, checks
+--json: object, size, form, compiler, seconds, diagnostics, release, srcarch,
+        source, location, digest, checks
 """
 
 
@@ -73,13 +74,6 @@ def run(args: argparse.Namespace) -> int:
         extra=args.extra,
     )
     output.complain(compiled.result.diagnostics)
-    found = compiled.found
-    wanted = context.kernel.srcarch
-    if (args.target_arch or args.machine) and found.facts.srcarch != wanted:
-        raise VerificationError(
-            f"{found.candidate.location}: these are headers for {found.facts.srcarch}, not for {wanted}",
-            "name others with --headers",
-        )
     if destination == "-":
         output.say_bytes(compiled.object)
     else:

@@ -13,9 +13,12 @@ DESCRIPTION = "Print a script with which a shell completes the commands, options
 EPILOG = """\
 examples:
   kheaders completion bash > ~/.local/share/bash-completion/completions/kheaders
-  kheaders completion zsh > ~/.zfunc/_kheaders       with fpath=(~/.zfunc $fpath) before compinit in ~/.zshrc
-  kheaders completion tcsh > ~/.kheaders.tcsh        with 'source ~/.kheaders.tcsh' in ~/.tcshrc
-  source <(kheaders completion bash)                 for this bash only
+  kheaders completion zsh > ~/.zfunc/_kheaders
+  kheaders completion tcsh > ~/.kheaders.tcsh
+  source <(kheaders completion bash)           for this bash only
+
+For zsh, ~/.zshrc needs 'fpath=(~/.zfunc $fpath)' before compinit;
+for tcsh, ~/.tcshrc needs 'source ~/.kheaders.tcsh'.
 """
 
 _FILES = ("PATH", "SOURCE", "OUT", "CC")

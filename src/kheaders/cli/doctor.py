@@ -25,7 +25,7 @@ The exit status is 0 if headers were verified, 3 if there are none, 6 if there i
 EPILOG = """\
 examples:
   kheaders doctor
-  kheaders doctor -v                           with the checks that the headers passed
+  kheaders doctor -v                           with the checks that were passed
   kheaders doctor --kernel 6.1.0-49-amd64      for another kernel
   kheaders doctor --sysroot /host --json       the host's view, from a container
 
@@ -62,8 +62,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _sections(report: Report, places: Mapping[str, Path | None], verbose: int) -> list[Section]:
     kernel = report.kernel
-    btf = f"yes, sha256 {report.btf_digest[:16]}..." if report.btf_digest else "no"
     unknown = "unknown"
+    absent = "no" if kernel.running else unknown
+    btf = f"yes, sha256 {report.btf_digest[:16]}..." if report.btf_digest else absent
     rows = [
         Row("", "release", kernel.release + ("" if kernel.running else ", which is not the running one")),
         *([Row("", "version", kernel.version)] if kernel.version else []),

@@ -13,12 +13,13 @@ Where the distribution has none for the running kernel, the newest of its kind c
 
 EPILOG = """\
 examples:
-  kheaders fetch                                                   for the running kernel
-  kheaders fetch --kernel 6.1.0-49-cloud-amd64                     for this one and no other
-  kheaders fetch --suite bookworm-backports                        from another suite
-  kheaders fetch --package linux-headers-arm64 --arch arm64        for another architecture
+  kheaders fetch                               for the running kernel
+  kheaders fetch --kernel 6.1.0-49-amd64       for this one and no other
+  kheaders fetch --suite bookworm-backports    from another suite
+  kheaders fetch --package linux-headers-arm64 --arch arm64
 
---json: release, srcarch, origin, packages, size, stand_in, running, use (the options that select these headers)
+--json: release, srcarch, origin, packages, size, stand_in, running,
+        use (the options that select these headers)
 """
 
 

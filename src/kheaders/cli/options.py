@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 from kheaders import __version__
+from kheaders.cli import output
 from kheaders.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,13 +31,14 @@ DESCRIPTION = "The running kernel's headers: found, verified, and served to what
 
 EPILOG = """\
 examples:
-  kheaders doctor                                  what is here, what is missing, what to do next
-  kheaders compile -g prog.bpf.c                   find headers, verify them, compile to prog.bpf.o
-  clang $(kheaders cflags) -O2 -c prog.bpf.c       the same with your own build
-  kheaders fetch                                   the distribution's package, if nothing else has headers
+  kheaders doctor                             what is here, and what to do next
+  kheaders compile -g prog.bpf.c              find, verify, compile to prog.bpf.o
+  clang $(kheaders cflags) -O2 -c prog.bpf.c  the same with your own build
+  kheaders fetch                              if nothing here has headers
 
-'kheaders COMMAND --help' tells the options of a command, with examples. Settings also come from the environment
-(KHEADERS_ORDER, KHEADERS_CC, KHEADERS_STORE, ...) and from ~/.config/kheaders/config.toml.
+'kheaders COMMAND --help' tells the options of a command, with examples.
+Settings also come from the environment (KHEADERS_ORDER, KHEADERS_CC, ...) and
+from ~/.config/kheaders/config.toml.
 """
 
 _VALUED = ("--kernel", "--machine", "--sysroot", "--headers", "--order", "--cc", "--store", "--cache")
@@ -59,10 +61,15 @@ class Command(Protocol):
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Help in two columns; descriptions and examples as they are written."""
+    """Help in two columns; examples as they are written, other paragraphs filled."""
 
     def __init__(self, prog: str, **more: Any) -> None:
         super().__init__(prog, **{**more, "max_help_position": 26})
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "examples:" in text:
+            return super()._fill_text(text, width, indent)
+        return argparse.HelpFormatter._fill_text(self, text, width, indent)
 
 
 class Parser(argparse.ArgumentParser):
@@ -72,6 +79,10 @@ class Parser(argparse.ArgumentParser):
         """Raise UsageError."""
         # argparse quotes choices and words in messages of its own, some of several lines
         raise UsageError(" ".join(message.split()), f"'{self.prog} --help' tells what can be said")
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        # argparse's own swallows the error of a full disk or a reader that went away
+        output.say_words([message], "")
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

@@ -37,14 +37,13 @@ def stages() -> Iterator[Report]:
         yield _lines()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
     columns = (
         SpinnerColumn(finished_text=" "),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        TextColumn("{task.fields[amount]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, object] = {}
@@ -54,8 +53,9 @@ def stages() -> Iterator[Report]:
                 for known in bars.tasks:
                     if not known.finished:
                         bars.remove_task(known.id)
-                tasks[stage] = bars.add_task(STAGES.get(stage, stage), total=total)
-            bars.update(tasks[stage], completed=done or 0, total=total)  # type: ignore[arg-type]  # an id of rich's
+                tasks[stage] = bars.add_task(STAGES.get(stage, stage), total=total, amount="")
+            amount = f"{output.size(done or 0)} of {output.size(total)}" if total else ""
+            bars.update(tasks[stage], completed=done or 0, total=total, amount=amount)  # type: ignore[arg-type]  # an id of rich's
 
         yield report
 

@@ -85,6 +85,8 @@ class Chain:
     limits: Limits = Limits()
     adopt: bool = False
     """Take headers of whatever kernel they are: the user named them, and no kernel."""
+    adopted: str | None = None
+    """With ``adopt``, the SRCARCH that they must be for; None: whatever they are for."""
     rejections: list[Rejection] = field(default_factory=list)
     """Every refusal so far, in order."""
 
@@ -147,7 +149,7 @@ class Chain:
         if known is not None:
             return known
         try:
-            headers = read(candidate, None if self.adopt else self.request.srcarch, self.limits)
+            headers = read(candidate, self.adopted if self.adopt else self.request.srcarch, self.limits)
         except KheadersError as error:
             self._reject(candidate, error.what, error.hint)
             return None
@@ -161,6 +163,7 @@ class Chain:
         verdict = verify_identity(
             headers,
             None if self.adopt else self.request.kernel,
+            srcarch=self.adopted,
             config=self._config(),
             intact=not isinstance(candidate.content, TreeContent),
         )
@@ -175,7 +178,7 @@ class Chain:
 
     def _key(self, candidate: Candidate) -> str:
         kernel = self.request.kernel
-        whose = "any" if self.adopt else kernel.key
+        whose = f"any {self.adopted or ''}" if self.adopt else kernel.key
         parts = (candidate.source, candidate.location, candidate.fingerprint, whose, self.request.srcarch)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -25,9 +25,8 @@ _HEAD = (
     rb"(?P<word>\b(?:asm|__asm__|__asm|asm_inline)\b)"
     rb"(?P<how>" + _GAP + rb"(?:\b[A-Za-z_]\w*+" + _GAP + rb"){0,3}+)\("
 )
-_ANY = re.compile(
-    rb"asm(?:__|_inline)?+[\s\\]*+(?:\w++[\s\\]*+){0,3}+\("
-)  # a literal prefix is searched at memory speed
+# Searched first: its literal prefix is found at memory speed.
+_ANY = re.compile(rb"asm(?:__|_inline)?+(?!\w)[\s\\]*+(?:\w++[\s\\]*+){0,3}+\(")
 _SCAN = re.compile(_SKIP + rb"|" + _HEAD, re.S)
 _INSIDE = re.compile(_SKIP + rb"|[()]", re.S)
 _SPLIT = re.compile(_SKIP + rb"|[():\[\]]", re.S)
@@ -43,9 +42,19 @@ _DECLARATION = 200
 _STATEMENT_WORDS = (b"else", b"do")
 
 
+AUTOCONF = "include/generated/autoconf.h"
+_HOST_COMPILER = re.compile(rb"^#define CONFIG_(?:CC_HAS_NAMED_AS|USE_X86_SEG_SUPPORT|CC_HAS_TYPEOF_UNQUAL) 1$", re.M)
+"""Options that say what the kernel's compiler can do for its processor and clang for BPF cannot. With named address
+spaces (``__seg_gs``, arch/x86/include/asm/percpu.h, seen in 6.12) per-CPU data is read without inline assembly; without
+that option, with it, which then fails where it is reached, as it must. No layout depends on them."""
+
+
 def rewrite(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Those of *files* that hold host assembly, without it; path → new bytes."""
-    return {path: new for path, data in files.items() if _ANY.search(data) and (new := neutralise(data)) is not data}
+    """Those of *files* that hold host assembly or ask for a feature of the host's compiler, without; path → bytes."""
+    new = {path: new for path, data in files.items() if _ANY.search(data) and (new := neutralise(data)) is not data}
+    if AUTOCONF in files and _HOST_COMPILER.search(files[AUTOCONF]):
+        new[AUTOCONF] = _HOST_COMPILER.sub(b"", files[AUTOCONF])
+    return new
 
 
 def neutralise(text: bytes) -> bytes:
@@ -105,9 +114,10 @@ def _replacement(text: bytes, match: re.Match[bytes], body: int, end: int) -> tu
                 b"extern" + name + b'asm("' + REGISTER_MARKER.encode() + b'")' + _lines(inside),
             )
         return start, end, _lines(inside)
-    if plain and (start == 0 or text[start - 1 : start] == b"\n") and text[max(0, start - 2) : start] != b"\\\n":
-        return start, end, _lines(text[start:end])
     sections = _sections(_COMMENT.sub(b" ", inside))
+    own_line = start == 0 or (text[start - 1 : start] == b"\n" and text[max(0, start - 2) : start] != b"\\\n")
+    if plain and own_line and len(sections) == 1:  # at file scope, where there are no operands
+        return start, end, _lines(text[start:end])
     if (plain and len(sections) == 1) or _means_nothing(sections):
         return None
     return start, end, b'asm volatile("' + MARKER.encode() + b'")' + _lines(text[start:end])

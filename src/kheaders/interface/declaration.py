@@ -20,8 +20,10 @@ _ATTRIBUTE = re.compile(
 )
 _TYPEOF = re.compile(rb"\b(?:typeof|__typeof__|__typeof|__auto_type|typeof_unqual)\b\s*" + _PARENS1)
 _TAG_DEFINITION = re.compile(rb"\b(struct|union|enum)\s+([A-Za-z_]\w*)\s*\{")
-_TAG = re.compile(rb"\b(struct|union|enum)\s+([A-Za-z_]\w*)((?:\s|\bconst\b|\bvolatile\b|\b__restrict\b)*\*)?")
-_MEMBER = re.compile(rb"([A-Za-z_]\w*)\s*(?:\[[^\[\]]*\]\s*)*(?=[;,:])|\(\s*\*+\s*(?:const\s+|volatile\s+)*([A-Za-z_]\w*)")
+TAG = re.compile(rb"\b(struct|union|enum)\s+([A-Za-z_]\w*)((?:\s|\bconst\b|\bvolatile\b|\b__restrict\b)*\*)?")
+_MEMBER = re.compile(
+    rb"([A-Za-z_]\w*)\s*(?:\[[^\[\]]*\]\s*)*(?=[;,:])|\(\s*\*+\s*(?:const\s+|volatile\s+)*([A-Za-z_]\w*)"
+)
 _TOUCH = re.compile(rb"(?:->|\.)\s*([A-Za-z_]\w*)")
 _POINTER_NAME = re.compile(rb"\(\s*\*[\s*]*(?:const\b\s*|volatile\b\s*|__restrict\b\s*)*([A-Za-z_]\w*)")
 _IN_PARENS = re.compile(rb"\(\s*([A-Za-z_]\w*)\s*\)\s*\(")
@@ -90,8 +92,8 @@ def _tags(text: bytes, own: tuple[bytes, ...] = ()) -> tuple[frozenset[bytes], f
     """(needed, only pointed to) among the tags in *text*, without *own*."""
     strong = set()
     weak = set()
-    for kind, name, pointer in _TAG.findall(text):
-        if pointer and kind != b"enum":
+    for kind, name, pointer in TAG.findall(text):
+        if pointer and kind == b"struct":
             weak.add(name)
         else:
             strong.add(name)
@@ -142,15 +144,15 @@ def _simple(text: bytes, plain: bytes) -> Declaration:
     bare = plain.rstrip(b"; \t\n")
     tag = re.fullmatch(rb"\s*(struct|union|enum)\s+([A-Za-z_]\w*)\s*", bare)
     if tag:
-        return Declaration("forward", weak=frozenset((tag[2],)))
+        return Declaration("forward", weak=frozenset((tag[2],) if tag[1] == b"struct" else ()))
     typedef = bare.lstrip().startswith(b"typedef")
     names = _declared(bare)
     words = frozenset(_WORD.findall(text)) - KEYWORDS
     strong, weak = _tags(text)
     prototype = not typedef and _is_prototype(bare)
     if prototype:
-        enums = frozenset(name for kind, name, _ in _TAG.findall(text) if kind == b"enum")
-        strong, weak = enums, (strong | weak) - enums
+        others = frozenset(name for kind, name, _ in TAG.findall(text) if kind != b"struct")
+        strong, weak = others, (strong | weak) - others
     kind: Kind = "typedef" if typedef else "prototype" if prototype else "variable"
     return Declaration(kind, names, (), words.difference(names), strong, weak)
 

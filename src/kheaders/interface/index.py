@@ -80,6 +80,7 @@ class Index:
     defines: Rows
     """Declaration → tags that it defines."""
     macros: list[Macro]
+    macro_names: array[int]
     macro_words: Rows
 
 
@@ -251,16 +252,33 @@ def _merge(walk: _Walk, code: bytes, parts: list[_Part]) -> Index:
             into.values.extend(map(new.__getitem__, rows.values))
             into.starts.extend(base + start for start in rows.starts[1:])
     texts, files, lines = [], array("I"), array("I")
-    for start, end in spans:
+    seen: set[tuple[int, int, bytes]] = set()
+    kept: list[int] = []
+    for number, (start, end) in enumerate(spans):
         piece = code[start:end]
         lead = len(piece) - len(piece.lstrip())
         file, line = walk.place(start + lead, code)
         text = _SPACE.sub(b"\n", piece.strip())
+        if (file, line, text) in seen:
+            continue  # a header without a guard, read again
+        seen.add((file, line, text))
+        kept.append(number)
         pack = walk.pack(start + lead) if walk.packs else b""
         texts.append(b"#pragma pack(push, %s)\n%s\n#pragma pack(pop)" % (pack, text) if pack else text)
         files.append(file)
         lines.append(line)
+    if len(kept) < len(spans):
+        kinds = bytearray(kinds[number] for number in kept)
+        merged = {name: _chosen(rows, kept) for name, rows in merged.items()}
     return _finish(walk, numbers, merged, bytes(kinds), texts, files, lines)
+
+
+def _chosen(rows: Rows, kept: list[int]) -> Rows:
+    starts, values = rows.starts, rows.values
+    chosen = Rows()
+    for number in kept:
+        chosen.add(values[starts[number] : starts[number + 1]])
+    return chosen
 
 
 def _finish(
@@ -308,6 +326,7 @@ def _finish(
         merged["names"],
         merged["tags"],
         walk.macros,
+        array("I", (numbers[macro.name] for macro in walk.macros)),
         macro_words,
     )
 

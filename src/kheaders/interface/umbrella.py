@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kheaders.compilers.find import Compiler
@@ -19,7 +19,7 @@ from kheaders.errors import CompilerError, VerificationError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewrite
 from kheaders.interface.splitter import SENTINEL
-from kheaders.run import run
+from kheaders.run import Completed, run
 
 ROOT = "/kheaders/tree"
 STUBS = "/kheaders/headers/that/are/missing/here"
@@ -32,7 +32,7 @@ _LEFT_OUT = ("include/generated/", "include/config/", "include/dt-bindings/")
 _OF_THE_COMPILER = frozenset(("stdarg.h", "stddef.h", "stdint.h", "stdbool.h", "limits.h", "float.h", "iso646.h"))
 
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
-_ERROR = re.compile(r"^(.*?):(\d+):\d+: (?:fatal )?error: (.*)$")
+_COMPLAINT = re.compile(r"^(.*?):\d+:\d+: (?:fatal )?(error|warning): (.*)$")
 _FROM = re.compile(r"^In file included from (.*?):(\d+):$")
 MISSING = "kheaders: no such header: "
 
@@ -50,78 +50,124 @@ class Pass:
 
 
 def preprocess(headers: HeaderSet, compiler: Compiler) -> Pass:
-    """Run the pass. Raises VerificationError for headers of unknown architecture, CompilerError, StoreError."""
+    """Run the pass. Raises VerificationError for headers of unknown architecture, CompilerError, StoreError.
+
+    A survey goes before it. Headers that cannot be included are left out, and those that define macros of others anew
+    come last, where they do no harm: headers of the other byte order, of 32-bit variants, generic ones that the
+    architecture replaces.
+    """
     if headers.srcarch is None:
-        raise VerificationError(f"{headers.name}: the architecture of the headers cannot be told", "run 'kheaders doctor'")
+        raise VerificationError(
+            f"{headers.name}: the architecture of the headers cannot be told", "run 'kheaders doctor'"
+        )
     arch = architecture(headers.srcarch, headers.config)
     search = include_directories(arch)
-    chosen = tuple(top_level(headers))
-    lines = [b'#include "%s"\n%s\n' % (f"{ROOT}/{path}".encode(), SENTINEL) for path in chosen]
     texts = {f"{ROOT}/{path}": data for path, data in headers.files.items()}
     texts.update({f"{ROOT}/{path}": headers[path] for path in headers.links if path in headers})
     texts.update({f"{ROOT}/{path}": data for path, data in rewrite(headers.files).items()})
-    for name in missing_names(headers, search):
+    missing, popularity = survey_includes(headers, search)
+    for name in missing:
         texts[os.path.normpath(f"{STUBS}/{name}")] = f"#error {MISSING}{name}\n".encode()
     flags = header_flags(arch, ROOT, compiler.include, version_of(headers.release))
     with virtual_files(texts) as files:
-        argv = [*compiler.argv, *flags, "-isystem", STUBS, *files.flags]
-        argv += ["-E", "-dD", "-dI", "-w", "-ferror-limit=0", "-x", "c", "-", "-o", "-"]
-        done = run(argv, input=b"".join(lines), pass_fds=files.pass_fds, check=False)
+        argv = [*compiler.argv, *flags, "-isystem", STUBS, *files.flags, "-E", "-ferror-limit=0"]
+
+        def include(chosen: Sequence[str], *options: str) -> Completed:
+            lines = [b'#include "%s"\n%s\n' % (f"{ROOT}/{path}".encode(), SENTINEL) for path in chosen]
+            words = [*argv, *options, "-x", "c", "-"]
+            return run(words, input=b"".join(lines), pass_fds=files.pass_fds, check=False)
+
+        candidates = tuple(top_level(headers, popularity))
+        survey = include(candidates, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-o", "/dev/null")
+        failed, intruders = diagnosed(survey.errors, candidates)
+        hard = {path: reason for path, reason in failed.items() if not _may_be_infected(reason)}
+        good = [path for path in candidates if path not in hard]
+        chosen = [path for path in good if path not in intruders] + sorted(
+            (path for path in good if path in intruders), key=lambda path: intruders[path]
+        )
+        done = include(chosen, "-dD", "-dI", "-w", "-o", "-")
+        failed, _ = diagnosed(done.errors, chosen)
+        failed = {**hard, **failed}
     if len(done.stdout) < 1 << 16:
         raise CompilerError(f"{compiler.name}: the headers could not be preprocessed", "run 'kheaders doctor'")
-    return Pass(done.stdout, chosen, failures(done.errors, chosen))
+    return Pass(done.stdout, tuple(chosen), failed)
 
 
-def top_level(headers: HeaderSet) -> Iterator[str]:
-    """The headers to include, in order."""
+def top_level(headers: HeaderSet, popularity: Mapping[str, int]) -> Iterator[str]:
+    """The headers to include, those first that most others include.
+
+    A header is best read in the surroundings that it meets in programs; what only one driver includes may define macros
+    that would disturb the others.
+    """
     own = f"arch/{headers.srcarch}/include/"
-    paths = sorted(path for path in headers.files if path.startswith(("include/", own)))
+    paths = [path for path in headers.files if path.startswith(("include/", own))]
     paths = [path for path in paths if not path.startswith(_LEFT_OUT) and "/generated/autoconf" not in path]
-    for first in FIRST:
-        yield from (path for path in paths if path.startswith(first))
-    yield from (path for path in paths if not path.startswith(FIRST))
+    yield from sorted(paths, key=lambda path: (-popularity.get(path, 0), not path.startswith(FIRST), path))
 
 
-def missing_names(headers: HeaderSet, search: tuple[str, ...]) -> set[str]:
-    """Names in include lines of the headers that lead nowhere."""
-    known: dict[str, bool] = {}
+def survey_includes(headers: HeaderSet, search: tuple[str, ...]) -> tuple[set[str], dict[str, int]]:
+    """Names in include lines of the headers that lead nowhere, and how often each header is included."""
+    known: dict[str, str | None] = {}
+    popularity: dict[str, int] = {}
     missing = set()
     for path, data in headers.files.items():
         for angled, quoted in _INCLUDE.findall(data):
             name = (angled or quoted).decode("utf-8", "replace")
-            if quoted and os.path.normpath(f"{os.path.dirname(path)}/{name}") in headers:
+            beside = os.path.normpath(f"{os.path.dirname(path)}/{name}") if quoted else ""
+            if beside in headers:
+                popularity[beside] = popularity.get(beside, 0) + 1
                 continue
             if name not in known:
-                known[name] = any(os.path.normpath(f"{place}/{name}") in headers for place in search)
-            if not known[name] and name not in _OF_THE_COMPILER and not name.startswith("/"):
+                paths = (os.path.normpath(f"{place}/{name}") for place in search)
+                known[name] = next((found for found in paths if found in headers), None)
+            target = known[name]
+            if target is not None:
+                popularity[target] = popularity.get(target, 0) + 1
+            elif name not in _OF_THE_COMPILER and not name.startswith("/"):
                 missing.add(name)
-    return missing
+    return missing, popularity
 
 
-def failures(diagnostics: str, chosen: tuple[str, ...]) -> dict[str, str]:
-    """Which headers cannot be included, by the preprocessor's errors.
+def diagnosed(diagnostics: str, chosen: Sequence[str]) -> tuple[dict[str, str], dict[str, int]]:
+    """What the preprocessor complained of: headers that cannot be included, and how many macros a header redefined.
 
     A header that asks for one that is missing fails wherever it is included; one that stops with an ``#error`` of its
     own fails where it is included first, as the umbrella did.
     """
     failed: dict[str, str] = {}
+    intruders: dict[str, int] = {}
     stack: list[tuple[str, int]] = []
     for line in diagnostics.splitlines():
         if match := _FROM.match(line):
             stack.append((match[1], int(match[2])))
             continue
-        if match := _ERROR.match(line):
-            reason = match[3].strip('"')
-            if MISSING in reason:
-                missing = reason.partition(MISSING)[2].strip('"')
-                includer = stack[-1][0] if stack else NAME
-                failed.setdefault(_relative(includer), f"includes {missing}, which this kernel does not have")
-            for file, number in stack[:1]:
-                if file == NAME and number % 2 and number // 2 < len(chosen):
-                    failed.setdefault(chosen[number // 2], reason.removeprefix(MISSING))
-        stack.clear() if not line.startswith((" ", "\t")) else None
+        match = _COMPLAINT.match(line)
+        if match and stack:
+            file, number = stack[0]
+            top = chosen[number // 2] if file == NAME and number // 2 < len(chosen) else ""
+            if match[2] == "warning":
+                intruders[top] = intruders.get(top, 0) + 1
+            else:
+                _note_failure(failed, match[3].strip('"'), stack[-1][0], top)
+        if not line.startswith((" ", "\t")):
+            stack.clear()
+    failed.pop("", None)
     failed.pop(NAME, None)
-    return failed
+    return failed, intruders
+
+
+def _may_be_infected(reason: str) -> bool:
+    """Whether an error can come from macros that another failing header left behind."""
+    return "macro invocation" in reason
+
+
+def _note_failure(failed: dict[str, str], reason: str, includer: str, top: str) -> None:
+    if MISSING not in reason:
+        failed.setdefault(top, reason)
+        return
+    missing = reason.partition(MISSING)[2].strip('"')
+    failed.setdefault(_relative(includer), f"includes {missing}, which this kernel does not have")
+    failed.setdefault(top, f"reaches a header that includes {missing}, which this kernel does not have")
 
 
 def _relative(path: str) -> str:

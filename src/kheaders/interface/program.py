@@ -1,0 +1,153 @@
+"""What a program says before any compiler has read it: its include lines, its words, what it declares itself.
+
+The program's own headers are read as well, wherever the compiler would find them: beside the file that includes them,
+and in the user's include directories.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kheaders.interface import declaration, splitter
+
+FILE_LIMIT = 16 << 20
+_NOISE = re.compile(rb'/\*.*?\*/|//(?:[^\n\\]|\\.)*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'', re.S)
+_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
+_HAS = re.compile(rb'__has_include(?:_next)?[ \t]*\([ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')
+_COMPUTED = re.compile(rb"^[ \t]*#[ \t]*(?:include|include_next)\b[ \t]*[A-Za-z_]", re.M)
+_WORD = re.compile(rb"[A-Za-z_]\w*")
+_TOUCH = re.compile(rb"(?:->|\.)\s*([A-Za-z_]\w*)")
+_DIRECTIVE = re.compile(rb"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
+_PASTING = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+((?:[^\n\\]|\\.)*)", re.M | re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program and its own headers, read."""
+
+    words: frozenset[str]
+    """Every identifier outside of comments and strings."""
+    touched: frozenset[str]
+    """Identifiers that can be names of members: after ``.`` and ``->``, and in arguments."""
+    declared: frozenset[str]
+    """Ordinary names that the program declares itself at top level."""
+    defined: frozenset[str]
+    """Tags that it defines itself."""
+    strong: frozenset[str]
+    """Tags that it names without pointing to them."""
+    weak: frozenset[str]
+    includes: tuple[str, ...]
+    """Names in include lines that none of the user's own files answers: headers of the kernel, or of the compiler."""
+    pastes: tuple[str, ...]
+    """The program's own macros that paste words together, as ``NAME(parameters) body``."""
+    computed: bool
+    """Whether an include line's name is made by a macro, so that not all are known."""
+
+
+def read(text: bytes, directory: str | None, user_directories: Sequence[str]) -> Program:
+    """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input)."""
+    words: set[bytes] = set()
+    touched: set[bytes] = set()
+    declared: set[bytes] = set()
+    defined: set[bytes] = set()
+    strong: set[bytes] = set()
+    weak: set[bytes] = set()
+    includes: dict[str, None] = {}
+    computed = False
+    pastes: list[str] = []
+    seen: set[str] = set()
+    todo = [(text, directory)]
+    while todo:
+        current, place = todo.pop()
+        clean = _NOISE.sub(_blank, current)
+        computed = computed or _COMPUTED.search(clean) is not None
+        for name, quoted in _include_lines(current, clean):
+            found = _user_file(name, [place] if quoted and place is not None else [], user_directories)
+            if found is None:
+                includes[name] = None
+            elif found[0] not in seen:
+                seen.add(found[0])
+                todo.append((found[1], os.path.dirname(found[0])))
+        if b"##" in clean:
+            pastes += [m[1].decode("utf-8", "replace") for m in _PASTING.finditer(clean) if b"##" in m[1]]
+        words.update(_WORD.findall(clean))
+        touched.update(_TOUCH.findall(clean))
+        touched.update(_arguments(clean))
+        _declarations(_DIRECTIVE.sub(b"", clean), declared, defined)
+        for _, tag, pointer in declaration.TAG.findall(clean):
+            (weak if pointer else strong).add(tag)
+    return Program(
+        _text(words),
+        _text(touched),
+        _text(declared),
+        _text(defined),
+        _text(strong),
+        _text(weak),
+        tuple(includes),
+        tuple(pastes),
+        computed,
+    )
+
+
+def _blank(match: re.Match[bytes]) -> bytes:
+    token = match[0]
+    return b" " if token.startswith(b"/") else token[:1] + token[-1:]
+
+
+def _include_lines(text: bytes, clean: bytes) -> list[tuple[str, bool]]:
+    if b"include" not in text and b"import" not in text:
+        return []
+    bare = re.sub(rb"/\*.*?\*/", b" ", text, flags=re.S)
+    found = _INCLUDE.findall(bare) + (_HAS.findall(bare) if b"__has_include" in bare else [])
+    return [((angled or quoted).decode("utf-8", "replace"), bool(quoted)) for angled, quoted in found]
+
+
+def _user_file(name: str, beside: list[str], directories: Sequence[str]) -> tuple[str, bytes] | None:
+    for directory in (*beside, *directories):
+        path = os.path.normpath(os.path.join(directory, name))
+        try:
+            with open(path, "rb") as file:
+                return path, file.read(FILE_LIMIT)
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+_CALL = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
+_ENDS = re.compile(rb"[;{}]|\Z")
+
+
+def _arguments(clean: bytes) -> set[bytes]:
+    """Words in parentheses after names in capitals or well-known macros: they may be names of members."""
+    found: set[bytes] = set()
+    for match in _CALL.finditer(clean):
+        name = match[1]
+        if name.isupper() or name in _MEMBER_MACROS or name.startswith(_MEMBER_PREFIXES):
+            end = _ENDS.search(clean, match.end())
+            found.update(_WORD.findall(clean, match.end(), end.start() if end else len(clean)))
+    for match in _DEFINED.finditer(clean):
+        found.update(_WORD.findall(match[0]))
+    return found
+
+
+_DEFINED = re.compile(rb"^[ \t]*#[ \t]*define\b(?:[^\n\\]|\\.)*", re.M | re.S)
+_MEMBER_MACROS = frozenset(
+    b"offsetof container_of list_entry list_first_entry list_last_entry list_next_entry list_prev_entry "
+    b"sizeof_field offsetofend typeof_member hlist_entry rb_entry skb_rtable member".split()
+)
+_MEMBER_PREFIXES = (b"bpf_core_", b"BPF_CORE_", b"list_", b"hlist_", b"rb", b"__builtin_", b"container_of")
+
+
+def _declarations(code: bytes, declared: set[bytes], defined: set[bytes]) -> None:
+    for start, end, function in splitter.split(code):
+        found = declaration.read(code[start:end], function)
+        if found is not None and found.kind not in ("prototype", "forward"):
+            declared.update(found.names)
+            defined.update(found.tags)
+
+
+def _text(names: set[bytes]) -> frozenset[str]:
+    return frozenset(name.decode("ascii", "replace") for name in names)

@@ -1,0 +1,285 @@
+"""The slice: the C text, cut from a blob, that one program needs.
+
+It holds, in the order of the headers, the declarations that the program's words lead to, then the macros. Only what
+the program's own include lines would have made visible may enter. A struct that is only pointed to is declared and not
+defined, unless something in the slice touches one of its members.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from kheaders.interface.blob import Blob
+from kheaders.interface.index import KINDS
+from kheaders.interface.program import Program
+
+ALWAYS = "include/linux/kconfig.h"
+_PASTE = re.compile(r"\b(\w+)\s*##|##\s*(\w+)")
+_PIECES = re.compile(r"(?:\w+\s*##\s*)+\w+")
+_PREFIX_LIMIT = 24
+_NO_STRUCT = (KINDS.index("union"), KINDS.index("enum"))
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A slice, ready to be included before a program."""
+
+    text: bytes
+    declarations: tuple[int, ...]
+    macros: tuple[int, ...]
+    includes: tuple[str, ...]
+    """The program's include lines that the slice stands for: the compiler must find these headers, and find them empty."""
+    unknown: tuple[str, ...]
+    """Include lines that the kernel has no header for."""
+    failed: tuple[tuple[str, str], ...]
+    """Visible headers that cannot be included on this kernel, each with the reason."""
+
+    @property
+    def lines(self) -> int:
+        """Lines of text."""
+        return self.text.count(b"\n")
+
+
+@dataclass(slots=True)
+class Needs:
+    """What a first slice lacked, by the compiler's word."""
+
+    names: set[str] = field(default_factory=set)
+    tags: set[str] = field(default_factory=set)
+
+
+class Cutter:
+    """Computes one slice."""
+
+    def __init__(self, blob: Blob, search: Iterable[str]) -> None:
+        self._blob = blob
+        self._search = tuple(search)
+        self._visible = bytearray(len(blob.files))
+        self._decl_files = blob.array("decl_files")
+        self._macro_files = blob.array("macro_files")
+        self._macro_starts = blob.array("macro_starts")
+        self._decls: set[int] = set()
+        self._macros: set[int] = set()
+        self._names_done: set[int] = set()
+        self._macro_names_done: set[int] = set()
+        self._strong: set[int] = set()
+        self._weak: set[int] = set()
+        self._touched: set[int] = set()
+        self._own: set[int] = set()
+        self._own_tags: set[int] = set()
+        self._direct: set[str] = set()
+        self._words: set[str] = set()
+
+    def cut(self, program: Program, needs: Needs | None = None) -> Slice:
+        """The slice of *program*, with what *needs* adds. Raises BlobError for a damaged blob."""
+        blob = self._blob
+        includes, unknown = self._see(program.includes)
+        wanted = set(program.words)
+        if needs is not None:
+            wanted |= needs.names | needs.tags
+        numbers = blob.numbers(wanted)
+        self._own = {numbers[name] for name in program.declared if name in numbers}
+        self._own_tags = {numbers[name] for name in program.defined if name in numbers}
+        self._touched = {numbers[name] for name in program.touched if name in numbers}
+        self._words = set(program.words)
+        for name in program.words:
+            if name in numbers:
+                self._macro(numbers[name])
+                self._name(numbers[name])
+        for text in program.pastes:
+            for number in self._pasted(text):
+                self._macro(number)
+                self._name(number)
+        for name in needs.names if needs else ():
+            if name in numbers:
+                self._macro(numbers[name])
+                self._name(numbers[name])
+        self._weak.update(numbers[tag] for tag in program.weak if tag in numbers)
+        for tag in program.strong | (needs.tags if needs else set()):
+            if tag in numbers:
+                self._need(numbers[tag])
+        self._settle()
+        failed = tuple((path, reason) for path, reason in blob.failed.items() if self._fails(path, reason))
+        return Slice(self._print(), tuple(sorted(self._decls)), tuple(sorted(self._macros)), includes, unknown, failed)
+
+    def _see(self, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Mark the files that include lines make visible."""
+        numbers = self._blob.file_numbers
+        starts, values = self._blob.array("includes.starts"), self._blob.array("includes.values")
+        visible = self._visible
+        todo = [numbers[ALWAYS]] if ALWAYS in numbers else []
+        found, unknown = [], []
+        for name in names:
+            paths = (os.path.normpath(f"{place}/{name}") for place in self._search)
+            path = next((path for path in paths if path in numbers), None)
+            if path is None:
+                unknown.append(name)
+            else:
+                found.append(name)
+                todo.append(numbers[path])
+                self._direct.add(path)
+        while todo:
+            file = todo.pop()
+            if not visible[file]:
+                visible[file] = 1
+                todo.extend(values[starts[file] : starts[file + 1]])
+        return tuple(found), tuple(unknown)
+
+    def _fails(self, path: str, reason: str) -> bool:
+        """Whether a header that the umbrella could not include stops this program as well."""
+        number = self._blob.file_numbers.get(path)
+        if number is None or not self._visible[number]:
+            return False
+        return path in self._direct or reason.startswith("includes ")
+
+    def _definition(self, name: int) -> int | None:
+        """The macro definition in force at the end of all visible files."""
+        starts = self._macro_starts
+        for number in reversed(self._blob.row("name_macros", name)):
+            if self._visible[self._macro_files[number]]:
+                return number if starts[number + 1] > starts[number] else None
+        return None
+
+    def _macro(self, first: int) -> None:
+        blob = self._blob
+        todo = [first]
+        while todo:
+            name = todo.pop()
+            if name in self._macro_names_done:
+                continue
+            self._macro_names_done.add(name)
+            number = self._definition(name)
+            if number is None:
+                continue
+            self._macros.add(number)
+            text = blob.macro(number).decode("utf-8", "replace")
+            if "##" in text:
+                for pasted in self._pasted(text):
+                    todo.append(pasted)
+                    self._name(pasted)
+            if "struct" in text or "union" in text or "enum" in text:
+                self._macro_tags(text)
+            words = blob.row("macro_words", number)
+            self._touched.update(words)
+            for word in words:
+                todo.append(word)
+                self._name(word)
+
+    def _macro_tags(self, text: str) -> None:
+        found = re.findall(r"\b(struct|union|enum)\s+([A-Za-z_]\w*)(\s*\*)?", text)
+        numbers = self._blob.numbers({tag for _, tag, _ in found})
+        for kind, tag, pointer in found:
+            if tag in numbers:
+                if pointer and kind == "struct":
+                    self._weak.add(numbers[tag])
+                else:
+                    self._need(numbers[tag])
+
+    def _pasted(self, text: str) -> list[int]:
+        """Numbers of names that the pasting in a macro can make."""
+        head, _, body = text.partition(")") if re.match(r"\w+\(", text) else (text.split(None, 1)[0], "", text)
+        parameters = set(re.findall(r"\w+", head.partition("(")[2]))
+        found: dict[str, int] = {}
+        for pieces in _PIECES.findall(body):
+            parts = re.split(r"\s*##\s*", pieces)
+            fixed = [part for part in parts if part not in parameters and part != "__VA_ARGS__"]
+            if parts[0] in fixed and len(parts[0]) > 2:
+                prefixed = self._blob.prefixed(parts[0], 4000)
+                if len(prefixed) <= _PREFIX_LIMIT:
+                    found.update(prefixed)
+                else:
+                    found.update((n, i) for n, i in prefixed if n[len(parts[0]) :] in self._words)
+            if parts[-1] in fixed:
+                found.update(self._blob.numbers({word + parts[-1] for word in self._words}))
+            for word in fixed:
+                found.update(self._blob.numbers({word}))
+        return list(found.values())
+
+    def _name(self, first: int) -> None:
+        if first in self._names_done:
+            return
+        blob, visible, files = self._blob, self._visible, self._decl_files
+        starts, values = blob.array("name_decls.starts"), blob.array("name_decls.values")
+        todo = [first]
+        while todo:
+            name = todo.pop()
+            if name in self._names_done:
+                continue
+            self._names_done.add(name)
+            if name in self._own:
+                continue
+            for number in values[starts[name] : starts[name + 1]]:
+                if visible[files[number]] and number not in self._decls:
+                    self._decls.add(number)
+                    todo.extend(self._take(number))
+
+    def _take(self, number: int) -> list[int]:
+        """Follow what a declaration refers to; returns its words."""
+        row = self._blob.row
+        self._weak.update(row("weak", number))
+        self._touched.update(row("touched", number))
+        words = list(row("words", number))
+        for tag in row("strong", number):
+            words.extend(self._define(tag))
+        return words
+
+    def _define(self, tag: int) -> list[int]:
+        """Take the visible definition of a tag; returns the words of all that came with it."""
+        words: list[int] = []
+        todo = [tag]
+        while todo:
+            current = todo.pop()
+            if current in self._strong or current in self._own_tags:
+                continue
+            self._strong.add(current)
+            for number in self._blob.row("tag_decls", current):
+                if self._visible[self._decl_files[number]] and number not in self._decls:
+                    self._decls.add(number)
+                    row = self._blob.row
+                    self._weak.update(row("weak", number))
+                    self._touched.update(row("touched", number))
+                    words.extend(row("words", number))
+                    todo.extend(row("strong", number))
+        return words
+
+    def _need(self, tag: int) -> None:
+        for name in self._define(tag):
+            self._name(name)
+
+    def _settle(self) -> None:
+        """Define the structs that are pointed to and that something touches, until nothing changes."""
+        blob = self._blob
+        pending: dict[int, frozenset[int]] = {}
+        while True:
+            for tag in self._weak - self._strong - self._own_tags - pending.keys():
+                members: set[int] = set()
+                for number in blob.row("tag_decls", tag):
+                    if self._visible[self._decl_files[number]]:
+                        members.update(blob.row("members", number))
+                pending[tag] = frozenset(members)
+            hit = [tag for tag, members in pending.items() if not members.isdisjoint(self._touched)]
+            if not hit:
+                return
+            for tag in hit:
+                del pending[tag]
+                self._need(tag)
+
+    def _may_be_struct(self, tag: int) -> bool:
+        return not any(self._blob.kinds[number] in _NO_STRUCT for number in self._blob.row("tag_decls", tag))
+
+    def _print(self) -> bytes:
+        blob = self._blob
+        lines = blob.array("decl_lines")
+        paths = blob.files
+        out = [b"/* cut by kheaders */\n"]
+        structs = [tag for tag in (self._weak | self._strong) - self._own_tags if self._may_be_struct(tag)]
+        out += [b"struct %s;\n" % tag.encode() for tag in blob.tags(structs)]
+        for number in sorted(self._decls):
+            marker = f'# {lines[number]} "{paths[self._decl_files[number]]}" 3\n'.encode()
+            out += [marker, blob.declaration(number), b"\n"]
+        for number in sorted(self._macros):
+            out += [b"#define ", blob.macro(number), b"\n"]
+        return b"".join(out)

@@ -1,0 +1,99 @@
+"""What a compiler is told: per architecture, byte order, 32-bit kernels, include order."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from builders.compilers import Clang
+from kheaders.compilers.find import examine
+from kheaders.compilers.flags import architecture, header_flags, include_directories, target
+from kheaders.compilers.job import Job, execute
+from kheaders.errors import CompilerError, UsageError
+
+B64 = frozenset({b"CONFIG_64BIT"})
+BIG = B64 | {b"CONFIG_CPU_BIG_ENDIAN"}
+SRCARCHES = ("x86", "arm64", "riscv", "s390", "powerpc", "loongarch", "mips")
+
+
+def test_unknown_architecture() -> None:
+    with pytest.raises(UsageError, match=r"'sparc' is not known; known are arm, arm64"):
+        architecture("sparc")
+
+
+@pytest.mark.parametrize("srcarch", [*SRCARCHES, "arm"])
+def test_32_bit_kernels_are_refused(srcarch: str) -> None:
+    with pytest.raises(CompilerError, match=rf"32-bit {srcarch} kernel.*BTF"):
+        architecture(srcarch, frozenset({b"CONFIG_SMP"}))
+
+
+def test_arm_is_32_bit_even_where_nothing_is_told() -> None:
+    with pytest.raises(CompilerError):
+        architecture("arm")
+
+
+@pytest.mark.parametrize(
+    ("srcarch", "config", "triple", "define"),
+    [
+        ("x86", B64, "bpfel", "__x86_64__"),
+        ("arm64", B64, "bpfel", "__aarch64__"),
+        ("s390", B64, "bpfeb", "__s390x__"),
+        ("powerpc", B64, "bpfel", "__LITTLE_ENDIAN__"),
+        ("powerpc", BIG, "bpfeb", "__BIG_ENDIAN__"),
+        ("mips", B64, "bpfel", "__MIPSEL__"),
+        ("mips", BIG, "bpfeb", "__MIPSEB__"),
+        ("riscv", B64, "bpfel", "__riscv_xlen=64"),
+        ("loongarch", B64, "bpfel", "__loongarch64"),
+    ],
+)
+def test_byte_order_and_macros(srcarch: str, config: frozenset[bytes], triple: str, define: str) -> None:
+    known = architecture(srcarch, config)
+    assert (target(known), known.big_endian) == (triple, triple == "bpfeb")
+    assert define in known.defines
+
+
+def test_include_order_is_the_kernels() -> None:
+    """LINUXINCLUDE in the kernel's Makefile: the architecture's own first, uapi last."""
+    assert include_directories(architecture("x86", B64)) == (
+        "arch/x86/include",
+        "arch/x86/include/generated",
+        "include",
+        "arch/x86/include/uapi",
+        "arch/x86/include/generated/uapi",
+        "include/uapi",
+        "include/generated/uapi",
+    )
+
+
+def test_flags_name_the_tree_and_nothing_of_the_host() -> None:
+    flags = header_flags(architecture("arm64", B64), "/tree", "/cc/include", (6, 1))
+    directories = [value for flag, value in itertools.pairwise(flags) if flag == "-isystem"]
+    assert directories[-1] == "/cc/include" and all(d.startswith("/tree/") for d in directories[:-1])
+    assert "-nostdinc" in flags and "-DKASAN_SHADOW_SCALE_SHIFT=3" in flags and "-D__TARGET_ARCH_arm64" in flags
+    assert flags[flags.index("-include") + 1] == "/tree/include/linux/kconfig.h"
+    assert "-Werror=implicit-function-declaration" in flags
+
+
+@pytest.mark.parametrize(("version", "wanted"), [((6, 18), False), ((6, 19), True), ((7, 0), True), (None, False)])
+def test_ms_extensions(version: tuple[int, int] | None, wanted: bool) -> None:
+    assert ("-fms-extensions" in header_flags(architecture("x86", B64), "/t", "/c", version)) is wanted
+
+
+@pytest.mark.parametrize("srcarch", SRCARCHES)
+def test_clang_takes_them(clang: Clang, srcarch: str) -> None:
+    """The macros that only the processor's own target predefines are there, and those of the build host are not."""
+    known = architecture(srcarch, B64)
+    compiler = examine(clang.argv)
+    flags = header_flags(known, "/nowhere", compiler.include, (6, 19))
+    at = flags.index("-include")
+    checks = "".join(f"#ifndef {d.partition('=')[0]}\n#error {d}\n#endif\n" for d in known.defines)
+    if srcarch != "x86":
+        checks += "#ifdef __x86_64__\n#error host\n#endif\n"
+    order = "__ORDER_BIG_ENDIAN__" if known.big_endian else "__ORDER_LITTLE_ENDIAN__"
+    text = (
+        f'{checks}_Static_assert(__BYTE_ORDER__ == {order}, "");\n#include <stddef.h>\nsize_t f(void) {{ return 8; }}\n'
+    )
+    result = execute(compiler, Job(text.encode()), flags[:at] + flags[at + 2 :])
+    assert result.ok, result.diagnostics
+    assert result.output[5] == (2 if known.big_endian else 1)  # EI_DATA
