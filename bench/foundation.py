@@ -46,7 +46,7 @@ print(time.perf_counter() - start)
 
 EXTRACT = """
 import os, sys, time
-from kheaders.archive import extract
+from kheaders.extraction import extract
 directory = os.open(sys.argv[2], os.O_RDONLY | os.O_DIRECTORY)
 start = time.perf_counter()
 with open(sys.argv[1], "rb") as stream:
@@ -106,7 +106,7 @@ def warm(archive: Path, work: Path, runs: int) -> Iterator[Comparison]:
 def extraction(archive: Path, work: Path, runs: int) -> Iterator[Comparison]:
     """Extraction with all checks against tar's without."""
     a, b = work / "a", work / "b"
-    ours = Command("archive.extract", python(EXTRACT, archive, a), prepare=fresh_directory(a), reports=True)
+    ours = Command("extraction.extract", python(EXTRACT, archive, a), prepare=fresh_directory(a), reports=True)
     theirs = Command("tar xf", ["tar", "-xf", str(archive), "-C", str(b)], prepare=fresh_directory(b))
     yield compare("extraction on tmpfs", [ours, theirs], runs=runs, limit=1.25)
 

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from builders.archive import KINDS, archive, compress, tar
 from builders.others import with_largest_file, with_tmpfs, with_umask
 from builders.tarball import entry, gnu_long, pax, tarball
-from kheaders.archive import Limits, Member, extract, members
+from kheaders.archive import Limits, Member, members
 from kheaders.errors import ArchiveError, StoreError
+from kheaders.extraction import extract
 from kheaders.headers.headerset import HeaderSet
 
 READ_ONLY = 1  # MS_RDONLY, mount(2)

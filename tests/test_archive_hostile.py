@@ -13,8 +13,9 @@ import pytest
 
 from builders.archive import archive, compress, tar
 from builders.tarball import entry, gnu_long, pax, summed, tarball
-from kheaders.archive import MAX_DEPTH, Limits, extract, members
+from kheaders.archive import MAX_DEPTH, Limits, members
 from kheaders.errors import ArchiveError
+from kheaders.extraction import extract
 from kheaders.headers.headerset import HeaderSet
 
 FILES = {"include/a.h": b"#define A 1\n" * 100, "include/linux/b.h": os.urandom(70_000), "z.h": b""}

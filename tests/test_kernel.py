@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.root import BOOT_ID, BTF, BUILD_ID, RELEASE, VERSION, FakeRoot, note
+from builders.root import BOOT_ID, BTF, BUILD_ID, RELEASE, VERSION, FakeRoot, note, unprivileged
 from kheaders import kernel
 from kheaders.errors import UsageError
 from kheaders.kernel import Kernel
@@ -55,6 +55,19 @@ def test_without_proc_it_is_the_kernel_of_the_host(tmp_path: Path) -> None:
     assert here.btf == host.at("/sys/kernel/btf/vmlinux")
     assert here.sysroot == image.path
     assert here.running
+
+
+@pytest.mark.parametrize("closed", ["/proc", "/proc/sys/kernel/osrelease"])
+def test_proc_that_must_not_be_read_is_not_taken_for_the_hosts(closed: str) -> None:
+    with unprivileged() as place:
+        root = FakeRoot(place)
+        root.at(closed).chmod(0)
+        try:
+            with pytest.raises(UsageError, match=r"osrelease: permission denied.*run as root, or name the kernel"):
+                kernel.running(root.path)
+            assert kernel.named("6.1.0-1-amd64", sysroot=root.path).release == "6.1.0-1-amd64"
+        finally:
+            root.at(closed).chmod(0o755)
 
 
 def test_without_any_proc_it_is_what_uname_says(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kheaders.compile import Compiled, FormName
     from kheaders.doctor import Report
     from kheaders.fetching import FetchedHeaders
+    from kheaders.interface.blob import Blob
 
 Progress = Callable[[str, "int | None", "int | None"], None]
 
@@ -160,18 +161,29 @@ class Context:
         defines: Sequence[str] = (),
         includes: Sequence[str] = (),
         extra: Sequence[str] = (),
+        blob: str | os.PathLike[str] | None = None,
+        check: bool = False,
     ) -> Compiled:
         """Compile a program (a file, or its text as bytes) to a BPF object, in memory.
 
-        Raises CompileFailed with the compiler's diagnostics where the program is at fault.
+        *blob* names the blob to cut slices from; by default it is the kernel's own in the store, if there is one. With
+        *check* the full headers are used as well, and the result tells where the objects differ. Raises CompileFailed
+        with the compiler's diagnostics where the program is at fault.
         """
+        from kheaders.compile import check as check_object
         from kheaders.compile import compile_program
         from kheaders.compilers.job import Job
 
         program = source if isinstance(source, bytes) else Path(source)
         job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
-        with self._downloads() as downloads:
-            return compile_program(self.chain(downloads), self.compiler, job, form)
+        opened = self._slices(blob, form)
+        try:
+            with self._downloads() as downloads:
+                compiled = compile_program(self.chain(downloads), self.compiler, job, form, opened)
+                return check_object(self.chain(downloads), self.compiler, job, compiled) if check else compiled
+        finally:
+            if opened is not None:
+                opened.close()
 
     def doctor(self) -> Report:
         """Ask every source, verify every offer, and tell all of it; raises nothing for what it finds."""
@@ -198,6 +210,23 @@ class Context:
         exact = self.kernel.release if self.named else None
         wanted = Wanted(self.kernel, exact, package, suite, architecture)
         return fetch(wanted, self.store, progress=progress, sysroot=self.sysroot)
+
+    def _slices(self, named: str | os.PathLike[str] | None, form: FormName) -> Blob | None:
+        """The blob that a compile in *form* may cut slices from, if there is one."""
+        if named is not None:
+            from kheaders.interface.blob import Blob
+
+            return Blob(Path(named))
+        if form not in ("auto", "slice") or (self.headers is not None and not self.named):
+            return None
+        from kheaders.interface import shelf
+
+        path = shelf.locate(self.store, self.kernel, self.kernel.srcarch)
+        if path is None:
+            return None
+        from kheaders.interface.blob import Blob
+
+        return Blob(path)
 
     @contextmanager
     def _downloads(self) -> Iterator[Path | None]:

@@ -8,18 +8,22 @@ from typing import Literal
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.job import Job, Result, execute
-from kheaders.errors import CompileFailed, HostAssembly, StoreError, UsageError
+from kheaders.errors import BlobError, CompileFailed, HeadersNotFound, StoreError, UsageError
 from kheaders.forms.directory import DirectoryForm, write
 from kheaders.forms.memory import MemoryForm
 from kheaders.forms.served import Form
 from kheaders.headers.chain import Chain, Found
-from kheaders.headers.hostasm import MARKER, REGISTER_MARKER
+from kheaders.headers.hostasm import MARKER
+from kheaders.interface.blob import Blob
+from kheaders.interface.slice import Slice
+from kheaders.objects import Difference, compare
+from kheaders.slicing import SliceAttempt, attempt_slice, holds_no_host_assembly, host_assembly
 from kheaders.sources.candidate import Request
 from kheaders.sources.stored import remember_tree
 from kheaders.store import Entry
 from kheaders.trial import approver
 
-FormName = Literal["auto", "memory", "directory"]
+FormName = Literal["auto", "slice", "memory", "directory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +32,60 @@ class Compiled:
 
     object: bytes
     result: Result
-    found: Found
     form: str
-    """The form that served the headers: ``memory`` or ``directory``."""
+    """The form that served the headers: ``slice``, ``memory`` or ``directory``."""
+    release: str | None
+    """Release of the kernel whose headers were used."""
+    found: Found | None = None
+    """Where the headers came from; None for a slice, which needs none."""
+    slice: Slice | None = None
+    why_not_slice: str = ""
+    """Why the slice that was tried first would not do; empty if it did, or none was tried."""
+    differences: tuple[Difference, ...] | None = None
+    """Where the object from the full headers differs, if that was asked; DWARF and tables of names do not count."""
 
 
-def compile_program(chain: Chain, compiler: Compiler, job: Job, form: FormName = "auto") -> Compiled:
-    """Compile *job* with headers from *chain*.
+def compile_program(
+    chain: Chain, compiler: Compiler, job: Job, form: FormName = "auto", blob: Blob | None = None
+) -> Compiled:
+    """Compile *job* for the kernel of *chain*.
 
-    ``auto`` uses the tree in the store if there is one, else memory. A program that compiles is proof enough of the
-    headers that it used; one that does not is believed to be at fault only after the trial program has compiled.
+    ``auto`` takes the slice where there is a *blob*, then the tree in the store if there is one, else memory. A program
+    that compiles is proof enough of the headers that it used; one that does not is believed to be at fault only after
+    the trial program has compiled. What a slice cannot do, the full headers are asked; only where these are not at hand
+    does the slice's failure count, and then it is told by name what is missing.
 
     Raises CompileFailed with the compiler's diagnostics, HostAssembly, HeadersNotFound, StoreError, CompilerError.
     """
     program = program_text(job)
     if isinstance(job.source, Path) and not job.source.is_file():
         job = replace(job, source=program)  # a pipe, which gives its text but once
+    if form == "slice" and blob is None:
+        raise BlobError("there is no blob of this kernel to cut a slice from", "run 'kheaders blob build'")
+    attempt = attempt_slice(blob, compiler, job, program) if blob is not None and form in ("auto", "slice") else None
+    if attempt is not None:
+        if attempt.ok and attempt.result is not None:
+            release = attempt.blob.meta.get("release")
+            return Compiled(attempt.result.output, attempt.result, "slice", release, slice=attempt.piece)
+        if form == "slice":
+            raise attempt.failure(compiler)
+    try:
+        return _with_headers(chain, compiler, job, form, program, attempt)
+    except HeadersNotFound:
+        if attempt is None:
+            raise
+    raise attempt.failure(compiler)
+
+
+def check(chain: Chain, compiler: Compiler, job: Job, compiled: Compiled) -> Compiled:
+    """*compiled* with its differences from what the full headers give. Raises as :func:`compile_program` does."""
+    full = _with_headers(chain, compiler, job, "memory", program_text(job), None)
+    return replace(compiled, differences=tuple(compare(compiled.object, full.object)))
+
+
+def _with_headers(
+    chain: Chain, compiler: Compiler, job: Job, form: FormName, program: bytes, attempt: SliceAttempt | None
+) -> Compiled:
     for found in chain.found():
         if form == "directory":
             if not chain.approve(found, approver(compiler)):
@@ -54,7 +96,9 @@ def compile_program(chain: Chain, compiler: Compiler, job: Job, form: FormName =
             chosen = DirectoryForm(entry.path, found.facts) if entry else MemoryForm(found.headers)
         result = _attempt(chosen, compiler, job, program, found)
         if result.ok or chain.approve(found, approver(compiler)):
-            return Compiled(_accepted(result, compiler), result, found, chosen.name)
+            why = attempt.reason if attempt is not None else ""
+            output = _accepted(result, compiler, attempt)
+            return Compiled(output, result, chosen.name, found.facts.release, found, why_not_slice=why)
     raise chain.nothing()
 
 
@@ -98,14 +142,10 @@ def _attempt(form: Form, compiler: Compiler, job: Job, program: bytes, found: Fo
         return execute(compiler, job, served.flags, served.pass_fds)
 
 
-def _accepted(result: Result, compiler: Compiler) -> bytes:
+def _accepted(result: Result, compiler: Compiler, attempt: SliceAttempt | None) -> bytes:
     """The object, or the error that the result means."""
-    if result.ok and not any(marker.encode() in result.output for marker in (MARKER, REGISTER_MARKER)):
+    if holds_no_host_assembly(result):
         return result.output
     if MARKER in result.diagnostics or result.ok:
-        raise HostAssembly(
-            "the program reaches inline assembly of the host's processor, which BPF cannot run",
-            "do not call the function that the compiler names; read the value with a BPF helper instead",
-            result.diagnostics,
-        )
+        raise host_assembly(result, attempt)
     raise CompileFailed(f"{compiler.name} refused the program", "see its messages above", result.diagnostics)

@@ -124,8 +124,15 @@ def running(sysroot: Path = Path("/"), *, host: Path = Path("/")) -> Kernel:
     kernel, which is read from *host* (this machine's root, which only tests move) and, without ``/proc`` there,
     from uname. What a sysroot with ``/proc`` lacks below ``/sys`` is taken from *host* if both run the same kernel.
 
-    Raises UsageError where what stands there as the release cannot be one, or the machine is of no known SRCARCH.
+    Raises UsageError where what stands there as the release cannot be one, the machine is of no known SRCARCH, or
+    ``/proc`` below *sysroot* must not be read: another kernel must not be taken for that one.
     """
+    if sysroot != host:
+        _check_readable(sysroot)
+    return _running(sysroot, host)
+
+
+def _running(sysroot: Path, host: Path) -> Kernel:
     own = _names(sysroot)
     local = own if sysroot == host else _names(host)
     uname = os.uname()
@@ -165,7 +172,7 @@ def named(release: str, *, machine: str = "", sysroot: Path = Path("/"), host: P
     check_release(release)
     machine = _MACHINES.get(machine, machine)
     srcarch = srcarch_of(machine) if machine else ""
-    here = running(sysroot, host=host)
+    here = _running(sysroot, host)
     if release == here.release and srcarch in ("", here.srcarch):
         return here
     machine = machine or machine_in_release(release) or here.machine
@@ -252,6 +259,21 @@ def _names(root: Path) -> tuple[str, str] | None:
         number = banner.find(" #")
         version = version or (banner[number + 1 :] if number >= 0 else "")
     return (release, version) if release else None
+
+
+def _check_readable(root: Path) -> None:
+    """Raise UsageError where something keeps this user from seeing which kernel runs below *root*."""
+    for path in ("/proc/sys/kernel/osrelease", "/proc/version"):
+        try:
+            with resolve(root, path).open("rb"):
+                return
+        except PermissionError as error:
+            raise UsageError(
+                f"{error.filename}: permission denied, so the kernel that runs below {root} cannot be told",
+                "run as root, or name the kernel with --kernel",
+            ) from error
+        except OSError:
+            continue
 
 
 def _first(roots: list[Path], path: str) -> str:

@@ -41,7 +41,7 @@ def script(directory: Path, name: str, text: str, mode: int = 0o755) -> Path:
 
 @pytest.fixture
 def system() -> Clang:
-    """A clang that finds its own headers when a script starts it, which zig does not."""
+    """A clang of the system."""
     found = [known for known in compilers() if known.name != "zig"]
     return found[0] if found else need.missing("no clang of the system here", package="clang")
 
@@ -62,6 +62,10 @@ class TestReal:
         expected = examine(clang.argv)
         assert find(" ".join(clang.argv)) == expected
         assert find(clang.argv[0]) == expected, "zig alone means zig clang"
+
+    def test_script_that_starts_another(self, clang: Clang, tmp_path: Path) -> None:
+        wrapper = script(tmp_path, "my-clang", f'#!/bin/sh\nexec {" ".join(clang.argv)} "$@"\n')
+        assert examine((str(wrapper),)).include == examine(clang.argv).include
 
     def test_probe_is_remembered_until_the_program_changes(self, system: Clang, tmp_path: Path) -> None:
         wrapper = script(tmp_path, "cc", f'#!/bin/sh\necho >> {tmp_path}/runs\nexec {" ".join(system.argv)} "$@"\n')

@@ -41,6 +41,28 @@ def test_spellings(line: bytes) -> None:
     assert reach({"include/linux/a.h": b"", "include/linux/b.h": b""}, line + b"\n") == {"include/linux/a.h"}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"#include NAME",
+        b"#  include_next HEADER(x)",
+        b"#if __has_include(NAME)",
+        b"#if defined(__has_include) && __has_include ( NAME )",
+        b"#define HAS(x) __has_include(x)\n#if HAS(<linux/a.h>)",
+    ],
+)
+def test_a_program_that_computes_names_may_reach_everything(line: bytes, tmp_path: Path) -> None:
+    files = {"include/linux/a.h": b"", "include/linux/b.h": b""}
+    assert reach(files, line + b"\n", {"include/l": "linux"}) == {*files, "include/l/a.h", "include/l/b.h"}
+    (tmp_path / "mine.h").write_bytes(line + b"\n")
+    assert reach(files, b'#include "mine.h"\n', None, tmp_path) == set(files)
+
+
+@pytest.mark.parametrize("line", [b"#ifdef __has_include", b"#if defined(__has_include)", b"#if defined __has_include"])
+def test_asking_whether_names_can_be_asked_for_reaches_nothing(line: bytes) -> None:
+    assert reach({"include/linux/a.h": b""}, line + b"\n#endif\n") == set()
+
+
 def test_is_transitive_and_relative() -> None:
     files = {
         "include/linux/a.h": b'#include "near.h"\n#include "sub/b.h"\n',

@@ -124,7 +124,7 @@ class TestRefused:
 
     def test_header_set_that_claims_the_private_directory(self, tmp_path: Path) -> None:
         for files in ({".bpf/overlay.json": b"{}"}, {".bpf/include/linux/host.h": b"int evil;"}):
-            with pytest.raises(KheadersError):
+            with pytest.raises(KheadersError, match="File exists"):
                 extract(HeaderSet(mini(extra=files)), tmp_path / "x")
         with pytest.raises(KheadersError):
             extract(HeaderSet(mini(), {".bpf": "include"}), tmp_path / "x")

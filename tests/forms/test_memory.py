@@ -86,16 +86,24 @@ def test_users_headers_reach_the_kernels(compiler: Compiler, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("name", "value"), [("linux/mm.h", 1), ("linux/none.h", 0)])
-def test_has_include(compiler: Compiler, name: str, value: int) -> None:
-    program = f"#if __has_include(<{name}>) != {value}\n#error\n#endif\n#include <linux/types.h>\n"
-    assert compiled(compiler, program.encode()).ok
+@pytest.mark.parametrize("words", ["#if __has_include(<{}>)", "#define NAME <{}>\n#if __has_include(NAME)"])
+def test_has_include(compiler: Compiler, words: str, name: str, value: int) -> None:
+    program = f"{words.format(name)} != {value}\n#error\n#endif\n#include <linux/types.h>\n"
+    result = compiled(compiler, program.encode())
+    assert result.ok, result.diagnostics
 
 
-def test_computed_include_needs_everything(compiler: Compiler) -> None:
+def test_computed_include(compiler: Compiler) -> None:
     program = b"#define WHICH <linux/fs.h>\n#include WHICH\nint f(struct file *f) { return f->f_flags; }\n"
-    part = compiled(compiler, program)
+    assert compiled(compiler, program).ok
+
+
+def test_computed_include_in_a_header_needs_everything(compiler: Compiler) -> None:
+    headers = HeaderSet(mini(extra={"include/linux/bridge.h": b"#define WHICH <linux/fs.h>\n#include WHICH\n"}))
+    program = b"#include <linux/bridge.h>\nint f(struct file *f) { return f->f_flags; }\n"
+    part = compiled(compiler, program, headers)
     assert not part.ok and "file not found" in part.diagnostics
-    assert compiled(compiler, program, everything=True).ok
+    assert compiled(compiler, program, headers, everything=True).ok
 
 
 class TestOpenFiles:

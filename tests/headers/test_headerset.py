@@ -12,6 +12,7 @@ import pytest
 from builders.archive import archive
 from builders.mini import mini, mini_archive
 from builders.root import RELEASE, unprivileged
+from builders.tarball import entry, tarball
 from kheaders.errors import ArchiveError, VerificationError
 from kheaders.headers.headerset import HeaderSet
 
@@ -201,6 +202,19 @@ class TestTrees:
                     HeaderSet.from_trees((place,), "x86")
             finally:
                 (place / locked).chmod(0o755)
+
+
+def test_archive_of_an_extracted_tree_is_read_without_what_kheaders_added() -> None:
+    added = {".bpf/overlay.json": b"{}", ".bpf/include/linux/host.h": b"int evil;"}
+    headers = HeaderSet.from_archive(io.BytesIO(archive({**mini(), **added})))
+    assert headers.digest == HeaderSet(mini()).digest
+    assert not HeaderSet.from_archive(io.BytesIO(archive(mini(), links={".bpf": "include"}))).links
+
+
+def test_hard_link_to_what_is_left_out() -> None:
+    data = tarball(entry(".bpf/a.h", b"1"), entry("b.h", kind=b"1", link=".bpf/a.h"))
+    with pytest.raises(ArchiveError, match=r"b\.h is a hard link to \.bpf/a\.h, which is no header"):
+        HeaderSet.from_archive(io.BytesIO(data))
 
 
 def test_archive_without_files() -> None:

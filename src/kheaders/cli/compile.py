@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from kheaders.cli import objectfile, options, output
@@ -27,6 +28,8 @@ examples:
   kheaders compile -o - prog.bpf.c | loader    to standard output
   kheaders compile --target-arch arm64 --kernel 6.1.0-49-arm64 prog.bpf.c
   kheaders compile prog.bpf.c -- -Wall         words for clang after --
+  kheaders compile --form slice prog.bpf.c     from the blob alone, whatever headers there are
+  kheaders compile --check prog.bpf.c          status 1 if the full headers give another program
 
 --json: object, size, form, compiler, seconds, diagnostics, release, srcarch,
         source, location, digest, checks
@@ -42,9 +45,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--form",
-        choices=("auto", "memory", "directory"),
+        choices=("auto", "slice", "memory", "directory"),
         default="auto",
-        help="how clang gets the headers: from memory, from the store's directory, or whichever is there (auto)",
+        help="what clang is given: the slice of the blob, the headers from memory, or from the store's directory "
+        "(auto: the slice if there is a blob, else the headers)",
     )
     parser.add_argument("-g", "--debug", action="store_true", help="add debug information: BTF and DWARF")
     parser.add_argument("-O", dest="optimise", choices=("1", "2", "3", "s"), default="2", help="level (default: 2)")
@@ -52,6 +56,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-I", dest="includes", metavar="DIR", action="append", default=[], help="your own headers")
     parser.add_argument("--mcpu", "-mcpu", metavar="V", help="the BPF instruction set: v1, v2, v3, v4, generic, probe")
     parser.add_argument("--target-arch", metavar="A", help="the architecture of the traced machine: x86, arm64 ...")
+    parser.add_argument("--blob", metavar="FILE", help="cut slices from this blob (default: the kernel's in the store)")
+    parser.add_argument(
+        "--check", action="store_true", help="compile from the full headers as well, and say where the objects differ"
+    )
     options.add_json(parser)
 
 
@@ -72,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         defines=args.defines,
         includes=args.includes,
         extra=args.extra,
+        blob=args.blob,
+        check=args.check,
     )
     output.complain(compiled.result.diagnostics)
     if destination == "-":
@@ -79,20 +89,29 @@ def run(args: argparse.Namespace) -> int:
     else:
         objectfile.write(destination, compiled.object)
     _tell(args, context, compiled, destination, time.monotonic() - start)
-    return 0
+    return 1 if any(d.kind != "BTF" for d in compiled.differences or ()) else 0
 
 
 def _tell(args: argparse.Namespace, context: Context, compiled: Compiled, destination: str, seconds: float) -> None:
     found, result = compiled.found, compiled.result
-    if found.facts.release != context.kernel.release and not context.named:
+    if compiled.release != context.kernel.release and not context.named:
         runs = "this machine runs" if context.kernel.running else "asked for was"
-        output.note(f"compiled with headers of {found.facts.release}; {runs} {context.kernel.release}")
+        output.note(f"compiled with headers of {compiled.release}; {runs} {context.kernel.release}")
     if args.verbose:
-        output.note(f"headers of {found.facts.release} from {found.candidate.source}: {found.candidate.location}")
+        if compiled.why_not_slice:
+            output.note(f"not from a slice: {compiled.why_not_slice}")
+        if found is not None:
+            output.note(f"headers of {compiled.release} from {found.candidate.source}: {found.candidate.location}")
+        if compiled.slice is not None:
+            output.note(f"slice of {compiled.slice.lines} lines, without headers")
         output.note(
             f"{context.compiler.name}, {compiled.form} form: {result.seconds:.2f} s of {seconds:.2f} s, "
             f"{output.size(len(compiled.object))} to {destination}"
         )
+    for difference in compiled.differences or ():
+        output.note(f"check: {difference.section} ({difference.kind}): {difference.detail}")
+    if compiled.differences is not None and not compiled.differences:
+        output.note("check: the same program as from the full headers")
     if args.verbose > 1:
         import shlex
 
@@ -106,7 +125,11 @@ def _tell(args: argparse.Namespace, context: Context, compiled: Compiled, destin
                 "compiler": context.compiler.name,
                 "seconds": round(result.seconds, 3),
                 "diagnostics": result.diagnostics,
-                **output.found_facts(found),
+                "release": compiled.release,
+                "why_not_slice": compiled.why_not_slice,
+                "slice_lines": compiled.slice.lines if compiled.slice is not None else None,
+                "differences": None if compiled.differences is None else [asdict(d) for d in compiled.differences],
+                **(output.found_facts(found) if found is not None else {}),
             }
         )
 

@@ -25,6 +25,7 @@ int kheaders_probe(int x) { return x + sizeof(void *); }
 char _license[] __attribute__((section("license"))) = "GPL";
 """
 _VERSION = re.compile(r"clang version (\d+)\.(\d+)(?:\.(\d+))?")
+_INSTALLED = re.compile(r"^InstalledDir: (/.*)$", re.M)
 _EM_BPF = 247  # EM_BPF, include/uapi/linux/elf-em.h
 
 
@@ -177,12 +178,15 @@ def _probe(argv: tuple[str, ...], identity: str) -> Compiler:
     header = probe.stdout[:20]
     if probe.returncode or header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != _EM_BPF:
         raise CompilerError(f"{shown}: cannot emit BPF ({_first(probe.errors)})", other)
-    return Compiler(argv, "zig" if argv[1:] == ("clang",) else "clang", version, _own_headers(argv), identity)
+    own = _own_headers(argv, _INSTALLED.search(answer.stdout.decode("utf-8", "replace")))
+    return Compiler(argv, "zig" if argv[1:] == ("clang",) else "clang", version, own, identity)
 
 
-def _own_headers(argv: tuple[str, ...]) -> str:
+def _own_headers(argv: tuple[str, ...], installed: re.Match[str] | None) -> str:
+    """The directory of clang's own headers. zig keeps them elsewhere than it says, and a script may stand for it."""
     printed = run([*argv, "-print-resource-dir"], timeout=60, check=False).stdout.decode("utf-8", "replace").strip()
-    for place in (f"{printed}/include", f"{os.path.dirname(os.path.realpath(argv[0]))}/lib/include"):
+    program = installed[1] if installed else os.path.dirname(os.path.realpath(argv[0]))
+    for place in (f"{printed}/include", f"{program}/lib/include"):
         if os.path.isfile(f"{place}/stddef.h"):
             return place
     raise CompilerError(

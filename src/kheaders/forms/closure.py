@@ -1,7 +1,8 @@
 """Which headers a program can reach: the closure over include lines, every branch of every conditional taken.
 
-It is wider than what the preprocessor will open and so never too small, but for names that macros compute
-(``#include TRACE_INCLUDE(…)``), which a caller handles by serving everything.
+It is wider than what the preprocessor will open and so never too small. A program that computes names by macros
+(``#include NAME``, ``__has_include(NAME)``) may reach everything; headers of the kernel that do (``#include
+TRACE_INCLUDE(…)``) fail to compile where a file is missing, and a caller then serves everything.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ from kheaders.headers.headerset import HeaderSet
 
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
 _HAS = re.compile(rb'__has_include(?:_next)?[ \t]*\([ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')
+_COMPUTED = re.compile(
+    rb"(?:^[ \t]*#[ \t]*(?:include|include_next|import)\b|(?<!\w)__has_include(?:_next)?\b[ \t]*\()[ \t]*[A-Za-z_]"
+    rb"|^[ \t]*#[ \t]*define\b[^\n]*\b__has_include(?:_next)?\b",
+    re.M,
+)
 _USER_FILE_LIMIT = 16 << 20
 
 
@@ -43,6 +49,8 @@ def closure(
         add(path)
     while todo:
         where, text = todo.pop()
+        if where is None and _COMPUTED.search(text):
+            return {*known, *headers.aliases}
         for name in _names(text):
             if where is not None:
                 add(os.path.normpath(f"{os.path.dirname(where)}/{name}"))

@@ -13,16 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kheaders.archive import Member, TreeWriter
+from kheaders.archive import Member
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS
 from kheaders.compilers.vfs import overlay
 from kheaders.errors import StoreError, UsageError, VerificationError
+from kheaders.extraction import TreeWriter
 from kheaders.forms.served import Identity, Served, flags_for
-from kheaders.headers.headerset import HeaderSet
+from kheaders.headers.headerset import PRIVATE, HeaderSet
 from kheaders.headers.hostasm import rewrite
 
-PRIVATE = ".bpf"
 OVERLAY = f"{PRIVATE}/overlay.json"
 
 

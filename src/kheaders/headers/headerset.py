@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
-from kheaders.archive import Limits, Member, members
+from kheaders.archive import HINT, Limits, Member, members
 from kheaders.errors import ArchiveError, VerificationError
 
 ARCH_OPTIONS = {
@@ -27,6 +27,9 @@ ARCH_OPTIONS = {
     b"CONFIG_MIPS": "mips",
 }
 """The configuration option that each architecture's Kconfig sets unconditionally, and its SRCARCH."""
+
+PRIVATE = ".bpf"
+"""What kheaders adds to a tree lies there; it is no header, and an archive made of such a tree is read without it."""
 
 _RELEASE = re.compile(rb'^#define\s+UTS_RELEASE\s+"([^"\n]{1,64})"', re.M)
 _OPTION = re.compile(rb"^#define\s+(CONFIG_\w+)\s+1\s*$", re.M)
@@ -186,9 +189,13 @@ class HeaderSet(Mapping[str, bytes]):
 
 def add_member(member: Member, files: dict[str, bytes], links: dict[str, str]) -> None:
     """Sort one archive member into *files* or *links*; directories need no entry."""
+    if member.path.split("/", 1)[0] == PRIVATE:
+        return
     if member.link is not None:
         links[member.path] = member.link
     elif member.same_as is not None:
+        if member.same_as not in files:
+            raise ArchiveError(f"{member.path} is a hard link to {member.same_as}, which is no header", HINT)
         files[member.path] = files[member.same_as]
     elif not member.directory:
         files[member.path] = member.data

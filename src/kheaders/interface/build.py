@@ -13,7 +13,7 @@ from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS, architecture, include_directories
 from kheaders.errors import BlobError, KheadersError
 from kheaders.headers.headerset import HeaderSet
-from kheaders.interface import blob, index, umbrella
+from kheaders.interface import index, umbrella, writer
 
 Progress = Callable[[str], None]
 SUFFIX = ".kheaders"
@@ -66,7 +66,7 @@ def build(
         ) from error
     try:
         os.unlink(staged)
-        blob.write(indexed, Path(staged), meta, passed.failed)
+        writer.write(indexed, Path(staged), meta, passed.failed)
         os.chmod(staged, 0o644)
         os.replace(staged, path)
     except OSError as error:

@@ -20,10 +20,12 @@ _ATTRIBUTE = re.compile(
 )
 _TYPEOF = re.compile(rb"\b(?:typeof|__typeof__|__typeof|__auto_type|typeof_unqual)\b\s*" + _PARENS1)
 _TAG_DEFINITION = re.compile(rb"\b(struct|union|enum)\s+([A-Za-z_]\w*)\s*\{")
-TAG = re.compile(rb"\b(struct|union|enum)\s+([A-Za-z_]\w*)((?:\s|\bconst\b|\bvolatile\b|\b__restrict\b)*\*)?")
-_MEMBER = re.compile(
-    rb"([A-Za-z_]\w*)\s*(?:\[[^\[\]]*\]\s*)*(?=[;,:])|\(\s*\*+\s*(?:const\s+|volatile\s+)*([A-Za-z_]\w*)"
+# A word boundary in front would keep the search from jumping to the letters s, u and e.
+TAG = re.compile(
+    rb"(struct(?<!\wstruct)|union(?<!\wunion)|enum(?<!\wenum))\s+([A-Za-z_]\w*)"
+    rb"((?:\s|\bconst\b|\bvolatile\b|\b__restrict\b)*\*)?"
 )
+_MEMBER = re.compile(rb"([A-Za-z_]\w*)\s*(?=[;,:\[])|\(\s*\*+\s*(?:const\s+|volatile\s+)*([A-Za-z_]\w*)")
 _TOUCH = re.compile(rb"(?:->|\.)\s*([A-Za-z_]\w*)")
 _POINTER_NAME = re.compile(rb"\(\s*\*[\s*]*(?:const\b\s*|volatile\b\s*|__restrict\b\s*)*([A-Za-z_]\w*)")
 _IN_PARENS = re.compile(rb"\(\s*([A-Za-z_]\w*)\s*\)\s*\(")
@@ -66,7 +68,7 @@ def read(text: bytes, function: bool) -> Declaration | None:
     body = text.strip()
     if function:
         return _function(_clean(body))
-    if len(body) < 2 or body.startswith((b"_Static_assert", b"asm", b"__asm", b"@")):
+    if len(body) < 2 or body.startswith(_NOTHING):
         return None
     clean = _clean(body)
     if not clean.strip(b"; \t\n"):
@@ -78,6 +80,29 @@ _USUAL = (
     b"__attribute__((__gnu_inline__)) __attribute__((__unused__)) __attribute__((no_instrument_function))",
     b"__attribute__((__always_inline__))",
 )
+
+
+def names(text: bytes, function: bool) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """(ordinary names, tags) that the piece *text* defines; prototypes and forward declarations define none."""
+    body = text.strip()
+    if len(body) < 2 or (not function and body.startswith(_NOTHING)):
+        return (), ()
+    plain = _ATTRIBUTE.sub(b" ", body)
+    if function:
+        return _declared(plain[: plain.index(b"{")]), ()
+    if b"{" not in plain:
+        bare = plain.rstrip(b"; \t\n")
+        if _FORWARD.fullmatch(bare) or (b"(" in bare and not bare.startswith(b"typedef") and _is_prototype(bare)):
+            return (), ()
+        return _declared(bare), ()
+    outside, _ = _without_bodies(plain)
+    constants = _constants(plain) if b"enum" in plain else ()
+    tags = tuple(name for _, name in _TAG_DEFINITION.findall(plain))
+    return constants + _after_body(outside.rstrip(b"; \t\n")), tags
+
+
+_NOTHING = (b"_Static_assert", b"asm", b"__asm", b"@")
+_FORWARD = re.compile(rb"\s*(struct|union|enum)\s+([A-Za-z_]\w*)\s*")
 
 
 def _clean(text: bytes) -> bytes:
@@ -142,7 +167,7 @@ def _declaration(text: bytes) -> Declaration:
 
 def _simple(text: bytes, plain: bytes) -> Declaration:
     bare = plain.rstrip(b"; \t\n")
-    tag = re.fullmatch(rb"\s*(struct|union|enum)\s+([A-Za-z_]\w*)\s*", bare)
+    tag = _FORWARD.fullmatch(bare)
     if tag:
         return Declaration("forward", weak=frozenset((tag[2],) if tag[1] == b"struct" else ()))
     typedef = bare.lstrip().startswith(b"typedef")

@@ -126,6 +126,8 @@ class _Walk:
         self.spots: list[int] = [0]
         self.places: list[tuple[int, int]] = [(self._file(NAME), 1)]
         self.packs: list[tuple[int, bytes]] = []
+        self._pack_spots: list[int] = []
+        self._pack_states: list[bytes] = []
         current, line = self.places[0]
         done = 0
         code = separated.code
@@ -143,6 +145,7 @@ class _Walk:
             line += 1
             self.spots.append(directive.code)
             self.places.append((current, line))
+        self._follow_packs()
 
     def _directive(self, raw: bytes, current: int, line: int, at: int, resolve: Resolver) -> None:
         if match := _DEFINE.match(raw):
@@ -174,18 +177,23 @@ class _Walk:
 
     def pack(self, offset: int) -> bytes:
         """The packing in force at *offset*, as in ``#pragma pack(push, N)``; empty for none."""
+        at = bisect.bisect_right(self._pack_spots, offset) - 1
+        return self._pack_states[at] if at >= 0 else b""
+
+    def _follow_packs(self) -> None:
+        """The packing from each ``#pragma pack`` on."""
         stack = [b""]
         for at, words in self.packs:
-            if at > offset:
-                break
             parts = [part.strip() for part in words.split(b",")]
             if parts[0] == b"push":
                 stack.append(parts[-1] if len(parts) > 1 else stack[-1])
             elif parts[0] == b"pop":
-                del stack[1:][-1:], stack[max(1, len(stack) - 1) :]
+                if len(stack) > 1:
+                    stack.pop()
             else:
                 stack[-1] = parts[0]
-        return stack[-1]
+            self._pack_spots.append(at)
+            self._pack_states.append(stack[-1])
 
 
 @dataclass(slots=True)
@@ -193,7 +201,9 @@ class _Part:
     """Declarations of one stretch of code; names are numbered within the part."""
 
     names: list[bytes]
-    spans: list[tuple[int, int]]
+    starts: list[int]
+    """Offset of the first character of each in the code."""
+    texts: list[bytes]
     kinds: bytearray
     rows: dict[str, Rows]
 
@@ -222,17 +232,21 @@ def _classify(code: bytes, pieces: list[tuple[int, int, bool]], workers: int) ->
 def _read(pieces: list[tuple[int, int, bool]]) -> _Part:
     code = _CODE
     numbers: dict[bytes, int] = {}
-    part = _Part([], [], bytearray(), {name: Rows() for name in _FIELDS})
+    part = _Part([], [], [], bytearray(), {name: Rows() for name in _FIELDS})
     rows = [part.rows[name] for name in _FIELDS]
     for start, end, function in pieces:
-        found = declaration.read(code[start:end], function)
+        piece = code[start:end].lstrip()
+        found = declaration.read(piece, function)
         if found is None:
             continue
-        part.spans.append((start, end))
+        part.starts.append(end - len(piece))
+        part.texts.append(_SPACE.sub(b"\n", piece) if b"\n" in piece else piece)
         part.kinds.append(KINDS.index(found.kind))
         values = (found.names, found.tags, found.words, found.strong, found.weak, found.members, found.touched)
         for row, value in zip(rows, values, strict=True):
-            row.add([numbers.setdefault(name, len(numbers)) for name in value])
+            if value:
+                row.values.extend([numbers.setdefault(name, len(numbers)) for name in value])
+            row.starts.append(len(row.values))
     part.names = list(numbers)
     return part
 
@@ -241,11 +255,11 @@ def _merge(walk: _Walk, code: bytes, parts: list[_Part]) -> Index:
     numbers: dict[bytes, int] = {}
     merged = {name: Rows() for name in _FIELDS}
     kinds = bytearray()
-    spans: list[tuple[int, int]] = []
+    spans: list[tuple[int, bytes]] = []
     for part in parts:
         new = [numbers.setdefault(name, len(numbers)) for name in part.names]
         kinds += part.kinds
-        spans += part.spans
+        spans += zip(part.starts, part.texts, strict=True)
         for name in _FIELDS:
             rows, into = part.rows[name], merged[name]
             base = len(into.values)
@@ -254,16 +268,13 @@ def _merge(walk: _Walk, code: bytes, parts: list[_Part]) -> Index:
     texts, files, lines = [], array("I"), array("I")
     seen: set[tuple[int, int, bytes]] = set()
     kept: list[int] = []
-    for number, (start, end) in enumerate(spans):
-        piece = code[start:end]
-        lead = len(piece) - len(piece.lstrip())
-        file, line = walk.place(start + lead, code)
-        text = _SPACE.sub(b"\n", piece.strip())
+    for number, (start, text) in enumerate(spans):
+        file, line = walk.place(start, code)
         if (file, line, text) in seen:
             continue  # a header without a guard, read again
         seen.add((file, line, text))
         kept.append(number)
-        pack = walk.pack(start + lead) if walk.packs else b""
+        pack = walk.pack(start) if walk.packs else b""
         texts.append(b"#pragma pack(push, %s)\n%s\n#pragma pack(pop)" % (pack, text) if pack else text)
         files.append(file)
         lines.append(line)

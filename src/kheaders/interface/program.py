@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kheaders.interface import declaration, splitter
@@ -143,10 +143,9 @@ _MEMBER_PREFIXES = (b"bpf_core_", b"BPF_CORE_", b"list_", b"hlist_", b"rb", b"__
 
 def _declarations(code: bytes, declared: set[bytes], defined: set[bytes]) -> None:
     for start, end, function in splitter.split(code):
-        found = declaration.read(code[start:end], function)
-        if found is not None and found.kind not in ("prototype", "forward"):
-            declared.update(found.names)
-            defined.update(found.tags)
+        found = declaration.names(code[start:end], function)
+        declared.update(found[0])
+        defined.update(found[1])
 
 
 def _text(names: set[bytes]) -> frozenset[str]:

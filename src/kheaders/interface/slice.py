@@ -31,7 +31,7 @@ class Slice:
     declarations: tuple[int, ...]
     macros: tuple[int, ...]
     includes: tuple[str, ...]
-    """The program's include lines that the slice stands for: the compiler must find these headers, and find them empty."""
+    """The program's include lines that the slice stands for: the compiler must find these headers empty."""
     unknown: tuple[str, ...]
     """Include lines that the kernel has no header for."""
     failed: tuple[tuple[str, str], ...]

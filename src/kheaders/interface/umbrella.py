@@ -1,8 +1,8 @@
 """One preprocessing pass over every header that can be included: the text that a blob is cut from.
 
-All headers are included by one file, in one run of ``clang -E -dD -dI`` for the BPF target, with SENTINEL between them.
-A header that some other header asks for and that the tree does not have is stood in for by one that holds an ``#error``,
-so that the pass goes on, and tells which headers cannot be included and why.
+All headers are included by one file, in one run of ``clang -E -dD -dI`` for the BPF target, with SENTINEL between
+them. A header that some other header asks for and that the tree does not have is stood in for by one that holds an
+``#error``, so that the pass goes on, and tells which headers cannot be included and why.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ class Area:
     def root(self) -> Path:
         """The path. Raises StoreError where there is none."""
         if self.path is None:
-            raise StoreError(f"no place for {self.name} entries: {self.missing}", "name a directory")
+            how = "--store or KHEADERS_STORE" if self.name == BOOT else "--cache or KHEADERS_CACHE"
+            raise StoreError(f"no place for {self.name} entries: {self.missing}", f"name a directory with {how}")
         return self.path
 
     @contextmanager

@@ -1,0 +1,76 @@
+"""The slice form: the compiler reads the few hundred lines that one program needs, and no header at all.
+
+The slice is included before the program, from memory. The program's own include lines of kernel headers find empty
+files, so its text, its line numbers and its own headers stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from kheaders.compilers.find import Compiler
+from kheaders.compilers.flags import Architecture, architecture, include_directories, slice_flags, version_of
+from kheaders.compilers.vfs import virtual_files
+from kheaders.errors import BlobError
+from kheaders.forms.served import Served
+from kheaders.interface.blob import Blob
+from kheaders.interface.program import Program, read
+from kheaders.interface.slice import Cutter, Needs, Slice
+
+ROOT = "/kheaders/slice"
+TEXT = f"{ROOT}/slice.h"
+STUBS = f"{ROOT}/include"
+
+_TAG = re.compile(r"'(?:const |volatile )*(?:struct|union|enum) (\w+)")
+_NAME = re.compile(
+    r"(?:undeclared identifier|undeclared function|unknown type name|undeclared label|unknown attribute"
+    r"|no member named|use of undeclared) '(\w+)'"
+)
+
+
+class SliceForm:
+    """Serves slices of one blob. ``last`` is the slice that was served last."""
+
+    name = "slice"
+
+    def __init__(self, blob: Blob) -> None:
+        self.blob = blob
+        self.last: Slice | None = None
+        meta = blob.meta
+        try:
+            config = frozenset(str(option).encode() for option in meta["config"])
+            self._arch: Architecture = architecture(str(meta["srcarch"]), config)
+            self._version = version_of(meta["release"])
+        except KeyError as error:
+            raise BlobError(f"{blob.path}: is damaged (metadata {error})", "build it again") from error
+
+    def program(self, text: bytes, directory: str | None, user_directories: Sequence[str]) -> Program:
+        """The program *text*, read with its own headers."""
+        return read(text, directory, user_directories)
+
+    def cut(self, program: Program, needs: Needs | None = None) -> Slice:
+        """The slice of *program*, with what *needs* adds. Raises BlobError."""
+        self.last = Cutter(self.blob, include_directories(self._arch)).cut(program, needs)
+        return self.last
+
+    @contextmanager
+    def present(self, piece: Slice, compiler: Compiler) -> Iterator[Served]:
+        """Make *piece* readable for *compiler* for the time of the body. Raises StoreError."""
+        texts = {f"{STUBS}/{name}": b"" for name in piece.includes if ".." not in name.split("/")}
+        texts[TEXT] = piece.text
+        with virtual_files(texts) as files:
+            flags = slice_flags(self._arch, STUBS, TEXT, compiler.include, self._version)
+            yield Served((*flags, *files.flags), files.pass_fds)
+
+
+def lacking(diagnostics: str) -> Needs:
+    """The names and tags that a compile of a slice complained of."""
+    needs = Needs()
+    for line in diagnostics.splitlines():
+        if "incomplete" in line or "forward declaration" in line or "undefined type" in line:
+            needs.tags.update(_TAG.findall(line))
+        elif "error:" in line:
+            needs.names.update(_NAME.findall(line))
+    return needs

@@ -1,0 +1,160 @@
+"""A program compiled from its slice: cut, compile, repair what the slice lacked, explain what cannot be repaired."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kheaders.compilers.find import Compiler
+from kheaders.compilers.job import Job, Result, execute
+from kheaders.errors import CompileFailed, HostAssembly
+from kheaders.forms.slice import SliceForm, lacking
+from kheaders.headers.hostasm import MARKER, REGISTER_MARKER
+from kheaders.interface.blob import Blob
+from kheaders.interface.program import Program
+from kheaders.interface.reach import chain_to
+from kheaders.interface.slice import Needs, Slice
+
+ROUNDS = 4
+"""How often a slice is cut for one program at most; each round adds what the compiler missed."""
+
+_OWN_OF_COMPILER = frozenset(
+    ("stdarg", "stddef", "stdint", "stdbool", "limits", "float", "stdalign", "stdnoreturn", "inttypes", "iso646")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SliceAttempt:
+    """How the compile from a slice went."""
+
+    blob: Blob
+    program: Program
+    piece: Slice
+    result: Result | None
+    """None where no compile was worth trying."""
+    reason: str
+    """Why the slice would not do, in one line; empty if it did."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is an object."""
+        return not self.reason
+
+    def failure(self, compiler: Compiler) -> CompileFailed:
+        """The error where no headers are at hand to ask."""
+        diagnostics = self.result.diagnostics if self.result is not None else ""
+        if self.result is not None and MARKER in diagnostics:
+            return host_assembly(self.result, self)
+        return CompileFailed(
+            self.reason, f"correct the program ({compiler.name} compiled it without headers)", diagnostics
+        )
+
+
+def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes) -> SliceAttempt:
+    """Compile *job*, whose text is *text*, from a slice of *blob*. Raises BlobError, CompilerError, StoreError."""
+    form = SliceForm(blob)
+    directories = [*job.includes, *_directories(job.extra)]
+    place = os.fspath(job.source.parent) if isinstance(job.source, Path) else "."
+    program = form.program(_with_options(text, job), place, directories)
+    needs = Needs()
+    piece = form.cut(program, needs)
+    release = blob.meta.get("release")
+    if program.computed:
+        return SliceAttempt(blob, program, piece, None, "an include line of the program is made by a macro")
+    if piece.failed:
+        path, why = piece.failed[0]
+        return SliceAttempt(blob, program, piece, None, f"{path} cannot be included on kernel {release}: {why}")
+    for name in piece.unknown:
+        if name.removesuffix(".h") not in _OWN_OF_COMPILER:
+            return SliceAttempt(
+                blob, program, piece, None, f"kernel {release} has no header <{name}>, nor has the program"
+            )
+    result = _compile(form, compiler, job, piece)
+    for _ in range(ROUNDS - 1):
+        more = lacking(result.diagnostics)
+        nothing_new = more.names <= needs.names and more.tags <= needs.tags
+        if result.ok or MARKER in result.diagnostics or nothing_new:
+            break
+        needs = Needs(needs.names | more.names, needs.tags | more.tags)
+        piece = form.cut(program, needs)
+        result = _compile(form, compiler, job, piece)
+    return SliceAttempt(blob, program, piece, result, _reason(blob, compiler, program, result, needs))
+
+
+def _compile(form: SliceForm, compiler: Compiler, job: Job, piece: Slice) -> Result:
+    with form.present(piece, compiler) as served:
+        return execute(compiler, job, served.flags, served.pass_fds)
+
+
+def holds_no_host_assembly(result: Result) -> bool:
+    """Whether a result is an object, and one that reaches nothing of the host's processor."""
+    return result.ok and not any(marker.encode() in result.output for marker in (MARKER, REGISTER_MARKER))
+
+
+def host_assembly(result: Result, attempt: SliceAttempt | None) -> HostAssembly:
+    """The error for a program that reaches inline assembly of the host, with the chain by which it does."""
+    way: tuple[str, ...] = ()
+    if attempt is not None:
+        for marker in (MARKER, REGISTER_MARKER):
+            way = way or chain_to(attempt.blob, attempt.program, attempt.piece, marker.encode())
+    through = f", by {' -> '.join(way)}" if way else ""
+    return HostAssembly(
+        f"the program reaches inline assembly of the host's processor{through}, which BPF cannot run",
+        "do not call that function; read the value with a BPF helper instead",
+        result.diagnostics,
+    )
+
+
+def _reason(blob: Blob, compiler: Compiler, program: Program, result: Result, needs: Needs) -> str:
+    if holds_no_host_assembly(result):
+        return ""
+    if result.ok or MARKER in result.diagnostics:
+        return "the program reaches inline assembly of the host's processor"
+    release = blob.meta.get("release")
+    for name in sorted(needs.names | needs.tags):
+        places = _declared_in(blob, name)
+        if places:
+            return f"{name!r} is declared in <{places[0]}>, which the program does not include"
+        if name not in program.declared and name not in program.defined:
+            return f"{name!r} is declared nowhere in the headers of kernel {release}"
+    return f"{compiler.name} refused the program"
+
+
+def _declared_in(blob: Blob, name: str) -> list[str]:
+    """Headers, by the names that include lines use, that declare *name* or define it as a macro."""
+    number = blob.number(name)
+    if number is None:
+        return []
+    files = {blob.array("decl_files")[d] for rows in ("name_decls", "tag_decls") for d in blob.row(rows, number)}
+    files |= {blob.array("macro_files")[m] for m in blob.row("name_macros", number)}
+    names = {
+        blob.files[file].partition("include/")[2].removeprefix("uapi/").removeprefix("generated/") for file in files
+    }
+    return sorted(filter(None, names))
+
+
+def _with_options(text: bytes, job: Job) -> bytes:
+    """*text* with what the command line defines and includes, for its words; line numbers do not matter here."""
+    lines = [f"#define {define.replace('=', ' ', 1)}" for define in job.defines]
+    words = iter(job.extra)
+    for word in words:
+        if word in ("-include", "-imacros"):
+            lines.append(f'#include "{next(words, "")}"')
+        elif word == "-D":
+            lines.append(f"#define {next(words, '').replace('=', ' ', 1)}")
+        elif word.startswith("-D"):
+            lines.append(f"#define {word[2:].replace('=', ' ', 1)}")
+    return "\n".join([*lines, ""]).encode("utf-8", "surrogateescape") + text if lines else text
+
+
+def _directories(extra: tuple[str, ...]) -> list[str]:
+    """Include directories among words that are passed on as they are."""
+    found = []
+    words = iter(extra)
+    for word in words:
+        if word in ("-I", "-isystem", "-iquote", "-idirafter"):
+            found.append(next(words, ""))
+        elif word.startswith("-I"):
+            found.append(word[2:])
+    return [directory for directory in found if directory]
