@@ -127,7 +127,7 @@ class Context:
 
     def directory(self) -> tuple[Found, Entry]:
         """The verified headers as a directory in the store, which lasts until the next boot. Raises StoreError too."""
-        from kheaders.compile import tree
+        from kheaders.forms.directory import tree
         from kheaders.trial import approver
 
         with self._downloads() as downloads:

@@ -39,8 +39,10 @@ def sniff(prefix: bytes) -> str:
     return next((kind for magic, kind in _MAGICS if prefix.startswith(magic)), "")
 
 
-def chunks(stream: BinaryIO, *, limit: int = MAX_UNPACKED, name: str = "archive") -> Iterator[bytes]:
-    """The unpacked bytes of *stream*, in pieces of up to 4 MiB; data that is not compressed passes through.
+def chunks(
+    stream: BinaryIO, *, limit: int = MAX_UNPACKED, name: str = "archive", piece: int = _PIECE
+) -> Iterator[bytes]:
+    """The unpacked bytes of *stream*, in pieces of up to *piece* bytes; data that is not compressed passes through.
 
     Streams of one kind that follow each other are one, as for ``xz -dc`` and ``zcat``. Raises ArchiveError for data
     that is broken off, damaged, followed by something else, unpacks to more than *limit* bytes, or is of a kind that
@@ -56,7 +58,7 @@ def chunks(stream: BinaryIO, *, limit: int = MAX_UNPACKED, name: str = "archive"
     first = _at_least(b"", read)
     kind = sniff(first)
     if kind:
-        yield from _decoded(first, read, kind, limit, name, trailing=False)
+        yield from _decoded(first, read, kind, limit, name, piece=piece)
         return
     total = 0
     while first:
@@ -85,7 +87,7 @@ def decompress(
         at += len(piece)
         return piece
 
-    return b"".join(_decoded(_at_least(b"", read), read, kind, limit, name, trailing))
+    return b"".join(_decoded(_at_least(b"", read), read, kind, limit, name, trailing=trailing))
 
 
 def _at_least(data: bytes, read: Callable[[], bytes]) -> bytes:
@@ -96,7 +98,14 @@ def _at_least(data: bytes, read: Callable[[], bytes]) -> bytes:
 
 
 def _decoded(
-    data: bytes, read: Callable[[], bytes], kind: str, limit: int, name: str, trailing: bool
+    data: bytes,
+    read: Callable[[], bytes],
+    kind: str,
+    limit: int,
+    name: str,
+    *,
+    trailing: bool = False,
+    piece: int = _PIECE,
 ) -> Iterator[bytes]:
     total = 0
     for _ in range(MAX_STREAMS):
@@ -104,7 +113,7 @@ def _decoded(
         ended = not data
         while True:
             try:
-                out = decoder.decompress(data, min(_PIECE, limit - total + 1))
+                out = decoder.decompress(data, min(piece, limit - total + 1))
             except ArchiveError:
                 raise
             except Exception as error:  # each library has its own exceptions; all mean the same

@@ -41,6 +41,11 @@ def headers(answer: Candidate | Rejection) -> HeaderSet:
 
 
 def refusal(answer: Candidate | Rejection) -> str:
+    if isinstance(answer, Candidate):
+        with pytest.raises(KheadersError) as caught:
+            headers(answer)
+        assert str(caught.value).count(answer.location) == 1 and "\n" not in str(caught.value)
+        return str(caught.value)
     assert isinstance(answer, Rejection), answer
     assert "\n" not in str(answer)
     return f"{answer.reason}; {answer.hint}"

@@ -20,8 +20,12 @@ from kheaders.compilers.vfs import overlay
 from kheaders.errors import StoreError, UsageError, VerificationError
 from kheaders.extraction import TreeWriter
 from kheaders.forms.served import Identity, Served, flags_for
+from kheaders.headers.chain import Chain, Found
 from kheaders.headers.headerset import PRIVATE, HeaderSet
 from kheaders.headers.hostasm import rewrite
+from kheaders.sources.candidate import Request
+from kheaders.sources.stored import remember_tree
+from kheaders.store import Entry
 
 OVERLAY = f"{PRIVATE}/overlay.json"
 
@@ -72,6 +76,23 @@ def write(headers: HeaderSet, directory: int, final: Path) -> Mapping[str, Any]:
         "files": len(headers.files),
         "config": sorted(option.decode() for option in headers.config & RELEVANT_OPTIONS),
     }
+
+
+def tree(chain: Chain, found: Found) -> Entry:
+    """The directory form of *found* in the chain's store; made if it is missing or was damaged. Raises StoreError."""
+    store = chain.store
+    existing = found.entry or store.tree(found.facts.digest)
+    if existing is not None:
+        return existing
+    headers = found.headers
+    if headers.digest != found.facts.digest:
+        raise StoreError(f"{found.candidate.location}: changed while it was read", "run the command again")
+    final = store.tree_path(headers.digest)
+    kernel = chain.kernel_of(found)
+    meta = {"source": found.candidate.location, "kernel": kernel.release}
+    entry = store.publish_tree(headers.digest, lambda fd: write(headers, fd, final), meta=meta)
+    remember_tree(store, Request(kernel, chain.request.sysroot), headers.digest)
+    return entry
 
 
 def extract(headers: HeaderSet, directory: Path) -> Path:

@@ -142,6 +142,7 @@ class Chain:
         )
 
     def _reject(self, candidate: Candidate, reason: str, hint: str = "") -> None:
+        reason = reason.removeprefix(f"{candidate.location}: ")
         self.rejections.append(Rejection(candidate.source, candidate.location, reason, hint))
 
     def _examine(self, candidate: Candidate) -> Found | None:

@@ -55,7 +55,10 @@ class Blob:
     @cached_property
     def meta(self) -> Mapping[str, Any]:
         """What the blob says of itself."""
-        return {key: json.loads(value) for key, value in self._query("SELECT key, value FROM meta")}
+        try:
+            return {key: json.loads(value) for key, value in self._query("SELECT key, value FROM meta")}
+        except (ValueError, TypeError, RecursionError) as error:
+            raise BlobError(f"{self.path}: is damaged (metadata)", "build it again") from error
 
     @cached_property
     def failed(self) -> Mapping[str, str]:
@@ -146,6 +149,23 @@ class Blob:
     def macros(self) -> list[bytes]:
         """The texts of all macros."""
         return self._texts("macro")
+
+    def text_size(self, kind: str) -> int:
+        """Bytes in all pages of ``decl`` or ``macro`` texts."""
+        pages = self._query(f"SELECT page FROM {kind}_text ORDER BY page")
+        return sum(len(self._unpacked(kind, page)) for (page,) in pages)
+
+    def integrity(self) -> list[str]:
+        """What SQLite's own check of the file says: ``ok`` alone, or what is wrong."""
+        return [str(line) for (line,) in self._query("PRAGMA integrity_check(20)")]
+
+    def tables(self) -> list[str]:
+        """Names of the tables that the file has."""
+        return [str(name) for (name,) in self._query("SELECT name FROM sqlite_master WHERE type = 'table'")]
+
+    def all_tags(self) -> dict[int, str]:
+        """Number → name of every tag."""
+        return dict(self._query("SELECT id, name FROM tag"))
 
     def _texts(self, kind: str) -> list[bytes]:
         starts = self._array(f"{kind}_starts", "I").tolist()

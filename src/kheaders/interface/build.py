@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import kheaders
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS, architecture, include_directories
-from kheaders.errors import BlobError, KheadersError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.interface import index, umbrella, writer
+from kheaders.interface.place import replacing
 
 Progress = Callable[[str], None]
 SUFFIX = ".kheaders"
@@ -38,42 +37,23 @@ def build(
         if progress is not None:
             progress(name)
 
-    stage("preprocess")
-    passed = umbrella.preprocess(headers, compiler)
-    stage("index")
-    search = include_directories(architecture(headers.srcarch or "", headers.config))
-    resolver = index.Resolver(headers, search)
-    indexed = index.build(passed.text, resolver, workers or min(4, os.cpu_count() or 1))
-    stage("write")
-    meta = {
-        "release": headers.release,
-        "srcarch": headers.srcarch,
-        "digest": headers.digest,
-        "config": sorted(option.decode() for option in headers.config & RELEVANT_OPTIONS),
-        "kernel": dict(kernel or {}),
-        "compiler": compiler.name,
-        "tool": kheaders.__version__,
-        "headers": len(passed.headers),
-        "left_out": len(passed.failed),
-    }
-    directory = path.parent
-    try:
-        fd, staged = tempfile.mkstemp(prefix=f".{path.name}.", dir=directory)
-        os.close(fd)
-    except OSError as error:
-        raise BlobError(
-            f"{directory}: nothing can be written there ({error.strerror})", "name another place"
-        ) from error
-    try:
-        os.unlink(staged)
-        writer.write(indexed, Path(staged), meta, passed.failed)
-        os.chmod(staged, 0o644)
-        os.replace(staged, path)
-    except OSError as error:
-        raise BlobError(f"{path}: cannot be written ({error.strerror})", "free space, or name another place") from error
-    except KheadersError:
-        raise
-    finally:
-        for leftover in (staged, f"{staged}-journal"):
-            if os.path.exists(leftover):
-                os.unlink(leftover)
+    with replacing(path) as staged:
+        stage("preprocess")
+        passed = umbrella.preprocess(headers, compiler)
+        stage("index")
+        search = include_directories(architecture(headers.srcarch or "", headers.config))
+        resolver = index.Resolver(headers, search)
+        indexed = index.build(passed.text, resolver, workers or min(4, os.cpu_count() or 1))
+        stage("write")
+        meta = {
+            "release": headers.release,
+            "srcarch": headers.srcarch,
+            "digest": headers.digest,
+            "config": sorted(option.decode() for option in headers.config & RELEVANT_OPTIONS),
+            "kernel": dict(kernel or {}),
+            "compiler": compiler.name,
+            "tool": kheaders.__version__,
+            "headers": len(passed.headers),
+            "left_out": len(passed.failed),
+        }
+        writer.write(indexed, staged, meta, passed.failed)

@@ -25,6 +25,10 @@ _UNESCAPE = {b"\x01\x01": b"\x01", b"\x01\x02": b"\0"}
 STREAMS = ("facts", "decl_texts", "macro_texts", "kinds", "places", "masks", "more", "includes", "macro_words")
 
 
+_DAMAGE = (ValueError, LookupError, TypeError, OverflowError, StopIteration, AttributeError, RuntimeError)
+"""What streams can meet that were made up (RuntimeError: a generator's StopIteration, or JSON nested too deep)."""
+
+
 class Malformed(ValueError):
     """Streams that no blob can be made of."""
 
@@ -77,12 +81,15 @@ def unpack(streams: Mapping[str, bytes]) -> Content:
     """The content that *streams* were made of. Raises Malformed."""
     try:
         return _unpack(streams)
-    except (ValueError, LookupError, TypeError, OverflowError, StopIteration, AttributeError) as error:
+    except _DAMAGE as error:
         raise Malformed(str(error)) from error
 
 
 def _unpack(streams: Mapping[str, bytes]) -> Content:
     facts: dict[str, Any] = json.loads(streams["facts"])
+    for word, kind in (("meta", dict), ("failed", dict), ("files", list), ("undefined", list), ("unseen", list)):
+        if not isinstance(facts[word], kind):
+            raise Malformed(f"{word} is something else")
     decl_texts, macro_texts = _split(streams["decl_texts"]), _split(streams["macro_texts"])
     kinds = streams["kinds"]
     if len(kinds) != len(decl_texts):

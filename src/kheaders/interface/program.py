@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kheaders.interface import declaration, splitter
@@ -31,7 +31,11 @@ class Program:
     words: frozenset[str]
     """Every identifier outside of comments and strings."""
     touched: frozenset[str]
-    """Identifiers that can be names of members: after ``.`` and ``->``, and in arguments."""
+    """Identifiers that can be names of members: after ``.`` and ``->``, and in arguments of builtins."""
+    calls: Mapping[str, frozenset[str]]
+    """Identifier before parentheses → the words between them: for a macro, these can be names of members too."""
+    own_macros: frozenset[str]
+    """Macros with parameters that the program defines itself."""
     declared: frozenset[str]
     """Ordinary names that the program declares itself at top level."""
     defined: frozenset[str]
@@ -58,6 +62,8 @@ def read(text: bytes, directory: str | None, user_directories: Sequence[str]) ->
     includes: dict[str, None] = {}
     computed = False
     pastes: list[str] = []
+    calls: dict[bytes, set[bytes]] = {}
+    own_macros: set[bytes] = set()
     seen: set[str] = set()
     todo = [(text, directory)]
     while todo:
@@ -75,13 +81,16 @@ def read(text: bytes, directory: str | None, user_directories: Sequence[str]) ->
             pastes += [m[1].decode("utf-8", "replace") for m in _PASTING.finditer(clean) if b"##" in m[1]]
         words.update(_WORD.findall(clean))
         touched.update(_TOUCH.findall(clean))
-        touched.update(_arguments(clean))
+        _arguments(clean, calls)
+        own_macros.update(_OWN_MACRO.findall(clean))
         _declarations(_DIRECTIVE.sub(b"", clean), declared, defined)
-        for _, tag, pointer in declaration.TAG.findall(clean):
+        for _, tag, pointer in declaration.TAG.findall(_FORWARD.sub(b" ", clean)):
             (weak if pointer else strong).add(tag)
     return Program(
         _text(words),
-        _text(touched),
+        _text(touched | {word for name, found in calls.items() if name.startswith(b"__builtin") for word in found}),
+        {name.decode("ascii", "replace"): _text(found) for name, found in calls.items()},
+        _text(own_macros),
         _text(declared),
         _text(defined),
         _text(strong),
@@ -120,25 +129,19 @@ _CALL = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
 _ENDS = re.compile(rb"[;{}]|\Z")
 
 
-def _arguments(clean: bytes) -> set[bytes]:
-    """Words in parentheses after names in capitals or well-known macros: they may be names of members."""
-    found: set[bytes] = set()
+def _arguments(clean: bytes, calls: dict[bytes, set[bytes]]) -> None:
+    """Collect the words in parentheses after each name; of nested ones for every name."""
     for match in _CALL.finditer(clean):
         name = match[1]
-        if name.isupper() or name in _MEMBER_MACROS or name.startswith(_MEMBER_PREFIXES):
+        if name not in _NO_CALLS:
             end = _ENDS.search(clean, match.end())
-            found.update(_WORD.findall(clean, match.end(), end.start() if end else len(clean)))
-    for match in _DEFINED.finditer(clean):
-        found.update(_WORD.findall(match[0]))
-    return found
+            found = _WORD.findall(clean, match.end(), end.start() if end else len(clean))
+            calls.setdefault(name, set()).update(found)
 
 
-_DEFINED = re.compile(rb"^[ \t]*#[ \t]*define\b(?:[^\n\\]|\\.)*", re.M | re.S)
-_MEMBER_MACROS = frozenset(
-    b"offsetof container_of list_entry list_first_entry list_last_entry list_next_entry list_prev_entry "
-    b"sizeof_field offsetofend typeof_member hlist_entry rb_entry skb_rtable member".split()
-)
-_MEMBER_PREFIXES = (b"bpf_core_", b"BPF_CORE_", b"list_", b"hlist_", b"rb", b"__builtin_", b"container_of")
+_NO_CALLS = declaration.KEYWORDS | {b"defined"}
+_OWN_MACRO = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)\(", re.M)
+_FORWARD = re.compile(rb"\bstruct\s+([A-Za-z_]\w*)\s*;")
 
 
 def _declarations(code: bytes, declared: set[bytes], defined: set[bytes]) -> None:

@@ -19,6 +19,7 @@ from kheaders.interface.program import Program
 ALWAYS = "include/linux/kconfig.h"
 _PASTE = re.compile(r"\b(\w+)\s*##|##\s*(\w+)")
 _PIECES = re.compile(r"(?:\w+\s*##\s*)+\w+")
+_TOUCH = re.compile(r"(?:->|\.)\s*([A-Za-z_]\w*)")
 _PREFIX_LIMIT = 24
 _NO_STRUCT = (KINDS.index("union"), KINDS.index("enum"))
 
@@ -83,7 +84,12 @@ class Cutter:
         numbers = blob.numbers(wanted)
         self._own = {numbers[name] for name in program.declared if name in numbers}
         self._own_tags = {numbers[name] for name in program.defined if name in numbers}
-        self._touched = {numbers[name] for name in program.touched if name in numbers}
+        touched = set(program.touched)
+        for name, words in program.calls.items():
+            known = numbers.get(name)
+            if name in program.own_macros or (known is not None and self._definition(known) is not None):
+                touched |= words
+        self._touched = {numbers[name] for name in touched if name in numbers}
         self._words = set(program.words)
         for name in program.words:
             if name in numbers:
@@ -163,7 +169,9 @@ class Cutter:
             if "struct" in text or "union" in text or "enum" in text:
                 self._macro_tags(text)
             words = blob.row("macro_words", number)
-            self._touched.update(words)
+            reached = set(_TOUCH.findall(text))
+            if reached:
+                self._touched.update(blob.numbers(reached).values())
             for word in words:
                 todo.append(word)
                 self._name(word)

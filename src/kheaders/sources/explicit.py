@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from kheaders import compression, elf
+from kheaders import compression
 from kheaders.debpkg import (
     AR_MAGIC,
     UTSRELEASE,
@@ -101,26 +101,18 @@ def is_tar(block: bytes) -> bool:
 
 
 def _file(path: Path, request: Request) -> Candidate | Rejection:
+    """Offer the file *path* by its first bytes; what is inside of it is looked at when it is read."""
+
     def reject(reason: str, hint: str = _KNOWN) -> Rejection:
         return Rejection(SOURCE, str(path), reason, hint)
 
     try:
         with _open(path) as stream:
             kind = kind_of(_beginning(stream))
-            if kind not in ("", *_KINDS):
-                stream.seek(0)
-                pieces = compression.chunks(stream, name=str(path))
-                inner = b""
-                while len(inner) < _BLOCK and (piece := next(pieces, b"")):
-                    inner += piece
-                outer, kind = kind, kind_of(inner)
-                if kind not in ("tar", "module", "image"):
-                    return reject(f"is {outer} data, but neither an archive nor a module nor an image is in it")
-            elif not kind:
+            if not kind:
                 stream.seek(0)
                 return reject("is not headers in any form known here" if stream.read(1) else "is empty")
-        if kind == "tar":
-            return Candidate(SOURCE, str(path), ArchiveContent(lambda: _open(path)), _digest([path]))
+            s = os.fstat(stream.fileno())
         if kind == "deb":
             return _packages(str(path), [path], request)
     except (OSError, ValueError) as error:
@@ -129,23 +121,48 @@ def _file(path: Path, request: Request) -> Candidate | Rejection:
         return reject(error.what.removeprefix(f"{path}: "), error.hint)
     if kind == "rpm":
         return reject("is an RPM package", "unpack it (rpm2cpio FILE | cpio -id) and name the directory")
+    identity = f"{path}:{s.st_dev}:{s.st_ino}:{s.st_size}:{s.st_mtime_ns}:{s.st_ctime_ns}"
+    return Candidate(SOURCE, str(path), ArchiveContent(lambda: _archive(path)), identity)
+
+
+def _archive(path: Path) -> BinaryIO:
+    """The archive that the file *path* is or holds, as a stream. Raises ArchiveError."""
     try:
-        return _inside(path, kind)
+        stream = _open(path)
+        try:
+            kind = outer = kind_of(_beginning(stream))
+            stream.seek(0)
+            if outer not in _KINDS:
+                pieces = compression.chunks(stream, name=str(path), piece=_BLOCK)
+                inner = b""
+                while len(inner) < _BLOCK and (piece := next(pieces, b"")):
+                    inner += piece
+                kind = kind_of(inner)
+                stream.seek(0)
+            if kind == "tar":
+                return stream
+            if kind in ("module", "image"):
+                data = _inside(stream, str(path), kind)
+                stream.close()
+                return io.BytesIO(data)
+        except BaseException:
+            stream.close()
+            raise
     except (OSError, ValueError) as error:
-        return reject(f"cannot be read ({_reason(error)})", "check its permissions")
-    except KheadersError as error:
-        return reject(error.what.removeprefix(f"{path}: "), error.hint)
+        raise ArchiveError(f"{path}: cannot be read ({_reason(error)})", "check its permissions") from error
+    stream.close()
+    what = "neither an archive nor a module nor an image is in it"
+    raise ArchiveError(f"{path}: is {outer} data, but {what}", _KNOWN)
 
 
-def _inside(path: Path, kind: str) -> Candidate | Rejection:
-    """Offer the archive inside a module or a kernel image. Raises ArchiveError, OSError."""
+def _inside(stream: BinaryIO, name: str, kind: str) -> bytes:
+    """The archive inside a module or a kernel image. Raises ArchiveError, OSError."""
+    from kheaders import elf
     from kheaders.sources import bootimage, module
 
-    name = str(path)
-    with _open(path) as stream:
-        data = stream.read(bootimage.MAX_KERNEL + 1)
+    data = stream.read(bootimage.MAX_KERNEL + 1)
     if len(data) > bootimage.MAX_KERNEL:
-        return Rejection(SOURCE, name, f"is larger than {bootimage.MAX_KERNEL} bytes", _KNOWN)
+        raise ArchiveError(f"{name}: is larger than {bootimage.MAX_KERNEL} bytes", _KNOWN)
     if kind == "module":
         plain = compression.decompress(data, compression.sniff(data[:16]), limit=module.MAX_MODULE, name=name)
         archive = elf.section_of_symbols(plain, *elf.HEADER_SYMBOLS, name)
@@ -153,10 +170,8 @@ def _inside(path: Path, kind: str) -> Candidate | Rejection:
         archive = bootimage.archive(bootimage.unpack(data, name), name)
     if not archive:
         what = "a module" if kind == "module" else "a kernel image"
-        return Rejection(SOURCE, name, f"is {what} without a header archive", "its kernel needs CONFIG_IKHEADERS")
-    content = bytes(archive)
-    fingerprint = hashlib.sha256(content).hexdigest()
-    return Candidate(SOURCE, name, ArchiveContent(lambda: io.BytesIO(content)), fingerprint)
+        raise ArchiveError(f"{name}: is {what} without a header archive", "its kernel needs CONFIG_IKHEADERS")
+    return bytes(archive)
 
 
 def _packages(location: str, paths: Sequence[Path], request: Request) -> Candidate | Rejection:
