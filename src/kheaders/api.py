@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,22 +21,23 @@ from typing import TYPE_CHECKING
 
 from kheaders import kernel as kernels
 from kheaders import settings as settings_module
-from kheaders.archive import Limits
 from kheaders.compilers import find as compilers
 from kheaders.compilers.find import Compiler
 from kheaders.errors import UsageError
-from kheaders.headers.chain import Chain, Found
 from kheaders.kernel import Kernel
 from kheaders.settings import Settings
 from kheaders.sources.candidate import Request
-from kheaders.sources.registry import sources
 from kheaders.store import Entry, Store
 
 if TYPE_CHECKING:
+    from kheaders.archive import Limits
     from kheaders.compile import Compiled, FormName
     from kheaders.doctor import Report
     from kheaders.fetching import FetchedHeaders
+    from kheaders.headers.chain import Chain, Found
     from kheaders.interface.blob import Blob
+    from kheaders.interface.lookup import Item
+    from kheaders.interface.slice import Slice
 
 Progress = Callable[[str, "int | None", "int | None"], None]
 
@@ -100,6 +101,8 @@ class Context:
     @property
     def limits(self) -> Limits:
         """What an archive may hold at most."""
+        from kheaders.archive import Limits
+
         return Limits(unpacked=self.settings.unpack_limit)
 
     @cached_property
@@ -109,6 +112,9 @@ class Context:
 
     def chain(self, downloads: Path | None = None) -> Chain:
         """The sources in their order; with headers that the user named, these alone."""
+        from kheaders.headers.chain import Chain
+        from kheaders.sources.registry import sources
+
         order = ("explicit",) if self.headers is not None else tuple(n for n in self.settings.order if n != "explicit")
         adopt = self.headers is not None and not self.named
         only = self.kernel.srcarch if self.machine_named else None
@@ -170,20 +176,117 @@ class Context:
         *check* the full headers are used as well, and the result tells where the objects differ. Raises CompileFailed
         with the compiler's diagnostics where the program is at fault.
         """
-        from kheaders.compile import check as check_object
-        from kheaders.compile import compile_program
-        from kheaders.compilers.job import Job
-
-        program = source if isinstance(source, bytes) else Path(source)
-        job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
         opened = self._slices(blob, form)
         try:
             with self._downloads() as downloads:
-                compiled = compile_program(self.chain(downloads), self.compiler, job, form, opened)
+                chain = self.chain(downloads)
+                # Reading headers and finding a compiler take about as long where nothing is remembered.
+                with chain.ahead() if opened is None and form != "slice" else nullcontext():
+                    from kheaders.compile import check as check_object
+                    from kheaders.compile import compile_program
+                    from kheaders.compilers.job import Job
+
+                    program = source if isinstance(source, bytes) else Path(source)
+                    job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
+                    compiler = self.compiler
+                compiled = compile_program(lambda: chain, compiler, job, form, opened)
                 return check_object(self.chain(downloads), self.compiler, job, compiled) if check else compiled
         finally:
             if opened is not None:
                 opened.close()
+
+    def blob(self, path: str | os.PathLike[str] | None = None) -> Blob:
+        """The blob at *path*, or the kernel's own in the store, open; the caller closes it.
+
+        Raises BlobError if there is none, or if it is damaged, foreign or of another version.
+        """
+        from kheaders.interface import shelf
+        from kheaders.interface.blob import Blob
+
+        if path is not None:
+            return Blob(Path(path))
+        kernel, srcarch = self.kernel, self.kernel.srcarch
+        if self.headers is not None and not self.named:  # the headers say of which kernel they are
+            with self._downloads() as downloads:
+                chain = self.chain(downloads)
+                found = next(chain.found(), None)
+            if found is None:
+                raise chain.nothing()
+            kernel, srcarch = chain.kernel_of(found), found.facts.srcarch or srcarch
+        place = shelf.locate(self.store, kernel, srcarch)
+        if place is None:
+            raise shelf.missing(kernel)
+        return Blob(place)
+
+    def build_blob(
+        self, output: str | os.PathLike[str] | None = None, progress: Callable[[str], None] | None = None
+    ) -> Path:
+        """Build the kernel's blob from its verified headers and return its path: *output*, else its place in the store.
+
+        What the store has already is not built again. *progress* is called with the name of each stage: ``headers``,
+        ``preprocess``, ``index``, ``write``. Raises BlobError, HeadersNotFound, StoreError, CompilerError.
+        """
+        from kheaders.interface import shelf
+        from kheaders.interface.build import build
+        from kheaders.trial import approver
+
+        if progress is not None:
+            progress("headers")
+        with self._downloads() as downloads:
+            chain = self.chain(downloads)
+            found = chain.first(approver(self.compiler))
+            kernel = chain.kernel_of(found)
+            if output is None:
+                return shelf.build_into(self.store, found.headers, self.compiler, kernel, progress).path
+            path = Path(output)
+            build(found.headers, self.compiler, path, kernel=shelf.facts(kernel), progress=progress)
+            return path
+
+    def show(
+        self, name: str, *, blob: str | os.PathLike[str] | None = None, values: bool = True, users: bool = False
+    ) -> list[Item]:
+        """Every declaration and macro of *name*, or with *users* those that refer to it.
+
+        With *values*, macros and enumeration constants that are constant expressions have their value, computed by the
+        compiler. Raises BlobError for a name that the kernel's headers do not have, with a suggestion.
+        """
+        from kheaders.interface import lookup
+
+        with self.blob(blob) as opened:
+            found = lookup.find(opened, name)
+            if users:
+                used = lookup.users(opened, name)
+                if found or used:
+                    return used
+            if not found:
+                raise lookup.unknown(opened, name)
+            if values and any(item.kind in ("macro", "constant") for item in found):
+                from kheaders.interface.values import evaluate
+
+                return evaluate(opened, found, self.compiler)
+            return found
+
+    def slice(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        includes: Sequence[str] = (),
+        blob: str | os.PathLike[str] | None = None,
+    ) -> Slice:
+        """The slice that a program (a file, or its text as bytes) needs: C text to be included before it.
+
+        Raises BlobError, UsageError. No compiler is run, so what only a compile shows to be missing is not in it.
+        """
+        from kheaders.compile import program_text
+        from kheaders.compilers.job import Job
+        from kheaders.forms.slice import SliceForm
+
+        program = source if isinstance(source, bytes) else Path(source)
+        text = program_text(Job(program))
+        place = None if isinstance(program, bytes) else os.fspath(program.parent)
+        with self.blob(blob) as opened:
+            form = SliceForm(opened)
+            return form.cut(form.program(text, place, includes))
 
     def doctor(self) -> Report:
         """Ask every source, verify every offer, and tell all of it; raises nothing for what it finds."""

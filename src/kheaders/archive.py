@@ -8,14 +8,15 @@ no business in a header archive, makes the whole archive unusable: nothing of it
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from kheaders.compression import MAX_UNPACKED, chunks
 from kheaders.errors import ArchiveError, KheadersError
+
+if TYPE_CHECKING:
+    import queue
 
 BLOCK = 512
 MAX_NAME = 4096
@@ -71,6 +72,10 @@ class _Ahead:
     """Runs an iterator of bytes in a thread, a few pieces ahead of its reader, and passes its exception on."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
+        import queue
+        import threading
+
+        self._full = queue.Full
         self._queue: queue.Queue[bytes | KheadersError | OSError | None] = queue.Queue(8)
         self._stop = threading.Event()
         self._pieces = pieces
@@ -93,7 +98,7 @@ class _Ahead:
         while not self._stop.is_set():
             try:
                 self._queue.put(item, timeout=0.05)
-            except queue.Full:
+            except self._full:
                 continue
             return True
         return False

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.job import Job, Result, execute
 from kheaders.errors import BlobError, CompileFailed, HeadersNotFound, StoreError, UsageError
-from kheaders.forms.directory import DirectoryForm, write
-from kheaders.forms.memory import MemoryForm
-from kheaders.forms.served import Form
-from kheaders.headers.chain import Chain, Found
-from kheaders.headers.hostasm import MARKER
-from kheaders.interface.blob import Blob
-from kheaders.interface.slice import Slice
-from kheaders.objects import Difference, compare
-from kheaders.slicing import SliceAttempt, attempt_slice, holds_no_host_assembly, host_assembly
-from kheaders.sources.candidate import Request
-from kheaders.sources.stored import remember_tree
-from kheaders.store import Entry
-from kheaders.trial import approver
+
+# A compile from a slice must not wait for what only the full headers need: that is imported where it is used.
+if TYPE_CHECKING:
+    from kheaders.forms.served import Form
+    from kheaders.headers.chain import Chain, Found
+    from kheaders.interface.blob import Blob
+    from kheaders.interface.slice import Slice
+    from kheaders.objects import Difference
+    from kheaders.slicing import SliceAttempt
+    from kheaders.store import Entry
 
 FormName = Literal["auto", "slice", "memory", "directory"]
 
@@ -46,9 +44,9 @@ class Compiled:
 
 
 def compile_program(
-    chain: Chain, compiler: Compiler, job: Job, form: FormName = "auto", blob: Blob | None = None
+    chain: Callable[[], Chain], compiler: Compiler, job: Job, form: FormName = "auto", blob: Blob | None = None
 ) -> Compiled:
-    """Compile *job* for the kernel of *chain*.
+    """Compile *job* for the kernel of the chain that *chain* makes when headers are needed.
 
     ``auto`` takes the slice where there is a *blob*, then the tree in the store if there is one, else memory. A program
     that compiles is proof enough of the headers that it used; one that does not is believed to be at fault only after
@@ -62,15 +60,18 @@ def compile_program(
         job = replace(job, source=program)  # a pipe, which gives its text but once
     if form == "slice" and blob is None:
         raise BlobError("there is no blob of this kernel to cut a slice from", "run 'kheaders blob build'")
-    attempt = attempt_slice(blob, compiler, job, program) if blob is not None and form in ("auto", "slice") else None
-    if attempt is not None:
+    attempt: SliceAttempt | None = None
+    if blob is not None and form in ("auto", "slice"):
+        from kheaders.slicing import attempt_slice
+
+        attempt = attempt_slice(blob, compiler, job, program)
         if attempt.ok and attempt.result is not None:
             release = attempt.blob.meta.get("release")
             return Compiled(attempt.result.output, attempt.result, "slice", release, slice=attempt.piece)
         if form == "slice":
             raise attempt.failure(compiler)
     try:
-        return _with_headers(chain, compiler, job, form, program, attempt)
+        return _with_headers(chain(), compiler, job, form, program, attempt)
     except HeadersNotFound:
         if attempt is None:
             raise
@@ -79,6 +80,8 @@ def compile_program(
 
 def check(chain: Chain, compiler: Compiler, job: Job, compiled: Compiled) -> Compiled:
     """*compiled* with its differences from what the full headers give. Raises as :func:`compile_program` does."""
+    from kheaders.objects import compare
+
     full = _with_headers(chain, compiler, job, "memory", program_text(job), None)
     return replace(compiled, differences=tuple(compare(compiled.object, full.object)))
 
@@ -86,6 +89,10 @@ def check(chain: Chain, compiler: Compiler, job: Job, compiled: Compiled) -> Com
 def _with_headers(
     chain: Chain, compiler: Compiler, job: Job, form: FormName, program: bytes, attempt: SliceAttempt | None
 ) -> Compiled:
+    from kheaders.forms.directory import DirectoryForm
+    from kheaders.forms.memory import MemoryForm
+    from kheaders.trial import approver
+
     for found in chain.found():
         if form == "directory":
             if not chain.approve(found, approver(compiler)):
@@ -104,6 +111,10 @@ def _with_headers(
 
 def tree(chain: Chain, found: Found) -> Entry:
     """The directory form of *found* in the chain's store; made if it is missing or was damaged. Raises StoreError."""
+    from kheaders.forms.directory import write
+    from kheaders.sources.candidate import Request
+    from kheaders.sources.stored import remember_tree
+
     store = chain.store
     existing = found.entry or store.tree(found.facts.digest)
     if existing is not None:
@@ -138,12 +149,17 @@ def _attempt(form: Form, compiler: Compiler, job: Job, program: bytes, found: Fo
         result = execute(compiler, job, served.flags, served.pass_fds)
     if result.ok or served.complete or "file not found" not in result.diagnostics:
         return result
+    from kheaders.forms.memory import MemoryForm
+
     with MemoryForm(found.headers, everything=True).serve(compiler, program, directories) as served:
         return execute(compiler, job, served.flags, served.pass_fds)
 
 
 def _accepted(result: Result, compiler: Compiler, attempt: SliceAttempt | None) -> bytes:
     """The object, or the error that the result means."""
+    from kheaders.headers.hostasm import MARKER
+    from kheaders.slicing import holds_no_host_assembly, host_assembly
+
     if holds_no_host_assembly(result):
         return result.output
     if MARKER in result.diagnostics or result.ok:

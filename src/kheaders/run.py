@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
-import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kheaders.errors import ToolFailed, ToolMissing, ToolTimeout
+
+if TYPE_CHECKING:
+    import subprocess
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds after which a child is stopped, unless the caller says otherwise."""
@@ -29,6 +29,8 @@ class Completed:
     @property
     def command(self) -> str:
         """The command as a line that a shell can replay."""
+        import shlex
+
         return shlex.join(self.argv)
 
     @property
@@ -39,6 +41,8 @@ class Completed:
 
 def which(name: str, path: str | None = None) -> Path | None:
     """The absolute path of the program *name* on ``PATH`` (or *path*), or None."""
+    import shutil  # slow to import, as subprocess is, and most calls of kheaders need neither
+
     found = shutil.which(name, path=path)
     return Path(found).absolute() if found else None
 
@@ -69,6 +73,8 @@ def run(
 
     Raises ToolMissing if there is no such program, ToolTimeout, and with *check* ToolFailed on a status other than 0.
     """
+    import subprocess
+
     words = tuple(os.fspath(a) for a in argv)
     try:
         child = subprocess.Popen(
@@ -112,6 +118,8 @@ def run(
 
 def _kill_group(child: subprocess.Popen[bytes]) -> None:
     """Kill what is left of the child's process group, also where the child itself has ended."""
+    import signal
+
     try:
         os.killpg(child.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -120,6 +128,8 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
 
 def _rest(child: subprocess.Popen[bytes]) -> str:
     """What a killed child had printed on standard error; a stranger that holds its pipe open is not waited for."""
+    import subprocess
+
     try:
         _, err = child.communicate(timeout=2)
     except subprocess.TimeoutExpired as error:

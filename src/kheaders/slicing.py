@@ -13,7 +13,6 @@ from kheaders.forms.slice import SliceForm, lacking
 from kheaders.headers.hostasm import MARKER, REGISTER_MARKER
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program
-from kheaders.interface.reach import chain_to
 from kheaders.interface.slice import Needs, Slice
 
 ROUNDS = 4
@@ -79,7 +78,7 @@ def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes) -> Slic
         needs = Needs(needs.names | more.names, needs.tags | more.tags)
         piece = form.cut(program, needs)
         result = _compile(form, compiler, job, piece)
-    return SliceAttempt(blob, program, piece, result, _reason(blob, compiler, program, result, needs))
+    return SliceAttempt(blob, program, piece, result, _reason(blob, compiler, program, result))
 
 
 def _compile(form: SliceForm, compiler: Compiler, job: Job, piece: Slice) -> Result:
@@ -94,6 +93,8 @@ def holds_no_host_assembly(result: Result) -> bool:
 
 def host_assembly(result: Result, attempt: SliceAttempt | None) -> HostAssembly:
     """The error for a program that reaches inline assembly of the host, with the chain by which it does."""
+    from kheaders.interface.reach import chain_to
+
     way: tuple[str, ...] = ()
     if attempt is not None:
         for marker in (MARKER, REGISTER_MARKER):
@@ -106,13 +107,14 @@ def host_assembly(result: Result, attempt: SliceAttempt | None) -> HostAssembly:
     )
 
 
-def _reason(blob: Blob, compiler: Compiler, program: Program, result: Result, needs: Needs) -> str:
+def _reason(blob: Blob, compiler: Compiler, program: Program, result: Result) -> str:
     if holds_no_host_assembly(result):
         return ""
     if result.ok or MARKER in result.diagnostics:
         return "the program reaches inline assembly of the host's processor"
     release = blob.meta.get("release")
-    for name in sorted(needs.names | needs.tags):
+    lacks = lacking(result.diagnostics)
+    for name in sorted(lacks.names | lacks.tags):
         places = _declared_in(blob, name)
         if places:
             return f"{name!r} is declared in <{places[0]}>, which the program does not include"

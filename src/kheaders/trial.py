@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import architecture
-from kheaders.compilers.job import Job, execute
 from kheaders.errors import CompilerError, StoreError
-from kheaders.forms.memory import MemoryForm
 from kheaders.headers.chain import Approver
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.verify import Check, Verdict
@@ -37,6 +34,11 @@ def try_compile(headers: HeaderSet, compiler: Compiler) -> Verdict:
     Headers of 32-bit kernels cannot be compiled for BPF at all, so for them the question is skipped. Raises
     CompilerError where the compiler cannot be run or hangs, and UsageError for an unknown architecture.
     """
+    # What is proven once in a boot needs none of these.
+    from kheaders.compilers.flags import architecture
+    from kheaders.compilers.job import Job, execute
+    from kheaders.forms.memory import MemoryForm
+
     try:
         architecture(headers.srcarch or "", headers.config)
     except CompilerError as error:

@@ -1,7 +1,7 @@
 """A program compiled two ways, from a kernel's full headers and from a slice of its blob, and what differs.
 
-Both compiles take place in memory. What counts is what a loader sees: code, data, maps, relocations and symbols.
-Debug information is left out.
+Both compiles take place in memory. What counts is what a loader sees: code, data, maps, relocations, symbols. Debug
+information is left out.
 """
 
 from __future__ import annotations
@@ -13,19 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import architecture, header_flags, include_directories, version_of
 from kheaders.compilers.job import Job, Result, execute
-from kheaders.compilers.vfs import virtual_files
 from kheaders.forms.memory import MemoryForm
 from kheaders.forms.served import Served
 from kheaders.headers.headerset import HeaderSet
-from kheaders.interface import program as programs
 from kheaders.interface.blob import Blob
 from kheaders.interface.build import build
-from kheaders.interface.slice import Cutter, Slice
+from kheaders.slicing import SliceAttempt, attempt_slice, holds_no_host_assembly
 
-SLICE = "/kheaders/slice"
-_DEBUG = (".debug", ".rel.debug", ".rela.debug", ".BTF", ".rel.BTF", ".llvm_addrsig", ".strtab", ".symtab")
+_LEFT_OUT = (".debug", ".rel.debug", ".BTF", ".rel.BTF", ".llvm_addrsig", ".strtab", ".discard", ".rel.discard")
+"""Debug information, and what the kernel's linker script discards: variables in inline functions that nobody calls."""
 
 
 @dataclass(frozen=True)
@@ -33,35 +30,28 @@ class Outcome:
     """One program, both ways."""
 
     full: Result
-    slice: Result
-    cut: Slice
+    sliced: SliceAttempt
 
     @property
     def verdict(self) -> str:
         """``same``, ``both fail``, ``slice fails``, ``full fails`` or ``different``."""
-        if not self.full.ok:
-            return "full fails" if self.slice.ok else "both fail"
-        if not self.slice.ok:
-            return "slice fails"
-        return "different" if self.differences() else "same"
-
-    @property
-    def good(self) -> bool:
-        """Whether the slice gave what the full headers give."""
-        return self.verdict in ("same", "both fail")
+        full, sliced = holds_no_host_assembly(self.full), self.sliced.ok
+        if full and sliced:
+            return "different" if self.differences() else "same"
+        return "slice fails" if full else "full fails" if sliced else "both fail"
 
     def differences(self) -> list[str]:
         """Names of the parts of the objects that differ."""
-        one, other = parts(self.full.output), parts(self.slice.output)
+        assert self.sliced.result is not None
+        one, other = parts(self.full.output), parts(self.sliced.result.output)
         return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
-    def explained(self) -> str:
-        """The verdict with what is needed to understand it."""
+    def __str__(self) -> str:
         if self.verdict == "different":
             return f"different: {', '.join(self.differences())}"
-        told = self.slice if not self.slice.ok else self.full
-        errors = [line for line in told.diagnostics.splitlines() if "error" in line]
-        return "\n    ".join([self.verdict, *errors[:4]])
+        told = self.sliced.result.diagnostics if self.sliced.result and not self.sliced.ok else self.full.diagnostics
+        errors = [line for line in told.splitlines() if "error:" in line]
+        return "\n    ".join([f"{self.verdict} {self.sliced.reason}", *errors[:5]])
 
 
 class Kernel:
@@ -71,36 +61,21 @@ class Kernel:
         self.headers = headers
         self.blob = blob
         self.compiler = compiler
-        self.arch = architecture(headers.srcarch or "", headers.config)
         self._served = served
 
-    def full(self, job: Job) -> Result:
+    def full(self, job: Job, *mode: str) -> Result:
         """Compile *job* from all headers."""
-        return execute(self.compiler, job, self._served.flags, self._served.pass_fds)
+        return execute(self.compiler, job, self._served.flags, self._served.pass_fds, mode or ("-c",))
 
-    def cut(self, job: Job) -> Slice:
-        """The slice of *job*'s program."""
-        path = job.source if isinstance(job.source, Path) else None
-        text = path.read_bytes() if path else job.source
-        assert isinstance(text, bytes)
-        read = programs.read(text, str(path.absolute().parent) if path else None, job.includes)
-        return Cutter(self.blob, include_directories(self.arch)).cut(read)
+    def sliced(self, job: Job) -> SliceAttempt:
+        """Compile *job* from the blob."""
+        text = job.source if isinstance(job.source, bytes) else job.source.read_bytes()
+        return attempt_slice(self.blob, self.compiler, job, text)
 
-    def sliced(self, job: Job, cut: Slice) -> Result:
-        """Compile *job* from its slice alone."""
-        flags = header_flags(self.arch, SLICE, self.compiler.include, version_of(self.headers.release))
-        at = flags.index("-include")
-        del flags[at : at + 2]
-        texts = {f"{SLICE}/include/{name}": b"" for name in cut.includes}
-        texts[f"{SLICE}/slice.h"] = cut.text
-        with virtual_files(texts) as files:
-            words = [*flags, *files.flags, "-include", f"{SLICE}/slice.h"]
-            return execute(self.compiler, job, words, files.pass_fds)
-
-    def both(self, job: Job) -> Outcome:
-        """Compile *job* both ways."""
-        cut = self.cut(job)
-        return Outcome(self.full(job), self.sliced(job, cut), cut)
+    def both(self, source: Path | bytes, *extra: str, includes: tuple[str, ...] = ()) -> Outcome:
+        """Compile a program both ways, with *extra* words for the compiler."""
+        job = Job(source, includes=includes, extra=extra)
+        return Outcome(self.full(job), self.sliced(job))
 
 
 @contextmanager
@@ -113,33 +88,30 @@ def kernel(headers: HeaderSet, compiler: Compiler, path: Path) -> Iterator[Kerne
 
 
 def parts(data: bytes) -> dict[str, object]:
-    """What a loader sees of an object: bytes of each section, relocations by name of the symbol, symbols."""
+    """What a loader sees of an object: bytes of each section, relocations by name of the symbol, defined symbols."""
     from elftools.elf.elffile import ELFFile
     from elftools.elf.relocation import RelocationSection
-    from elftools.elf.sections import SymbolTableSection
+    from elftools.elf.sections import Symbol, SymbolTableSection
 
     elf = ELFFile(io.BytesIO(data))
+
+    def named(symbol: Symbol) -> str:
+        index = symbol["st_shndx"]
+        section = elf.get_section(index).name if isinstance(index, int) else str(index)
+        return symbol.name or section
+
     found: dict[str, object] = {}
     for section in elf.iter_sections():
-        name = section.name
-        if name.startswith(_DEBUG) and not isinstance(section, SymbolTableSection):
+        if section.name.startswith(_LEFT_OUT):
             continue
         if isinstance(section, RelocationSection):
             symbols = elf.get_section(section["sh_link"])
-            found[name] = [
-                (r["r_offset"], r["r_info_type"], _symbol(elf, symbols.get_symbol(r["r_info_sym"])))
-                for r in section.iter_relocations()
-            ]
+            rows = [(r["r_offset"], r["r_info_type"], named(symbols.get_symbol(r["r_info_sym"]))) for r in section.iter_relocations()]
+            found[section.name] = rows
         elif isinstance(section, SymbolTableSection):
-            rows = [(_symbol(elf, s), s["st_value"], s["st_size"], str(s["st_info"])) for s in section.iter_symbols()]
-            found[name] = sorted(row for row in rows if not row[0].startswith((".debug", ".BTF", ".L")))
+            defined = [s for s in section.iter_symbols() if isinstance(s["st_shndx"], int)]
+            symbols = [(named(s), s["st_value"], s["st_size"], str(s["st_info"])) for s in defined]
+            found[section.name] = sorted(row for row in symbols if not row[0].startswith((*_LEFT_OUT, ".L", "__UNIQUE_ID")))
         else:
-            found[name] = (section["sh_type"], section["sh_flags"], section["sh_addralign"], section.data())
+            found[section.name] = (section["sh_type"], section["sh_flags"], section["sh_addralign"], section.data())
     return found
-
-
-def _symbol(elf: object, symbol: object) -> str:
-    if symbol.name:  # type: ignore[attr-defined]
-        return str(symbol.name)  # type: ignore[attr-defined]
-    index = symbol["st_shndx"]  # type: ignore[index]
-    return str(elf.get_section(index).name) if isinstance(index, int) else str(index)  # type: ignore[attr-defined]

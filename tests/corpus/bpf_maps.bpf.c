@@ -9,14 +9,14 @@
 #define __uint(name, val) int(*name)[val]
 #define __type(name, val) typeof(val) *name
 
-struct key {
+struct map_key {
 	struct in6_addr address;
 	char comm[TASK_COMM_LEN];
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 10);
-	__type(key, struct key);
+	__type(key, struct map_key);
 	__type(value, struct bpf_prog_aux);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } map SEC(".maps");
@@ -24,7 +24,7 @@ struct {
 SEC("fentry/bpf_prog_load")
 int maps(unsigned long long *ctx)
 {
-	struct key key = {.address = IN6ADDR_LOOPBACK_INIT};
+	struct map_key key = {.address = IN6ADDR_LOOPBACK_INIT};
 	struct bpf_prog_aux *value = lookup(&map, &key);
 	struct bpf_map *other = (void *)ctx[0];
 

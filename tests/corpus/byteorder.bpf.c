@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Byte order conversions, on constants and on values. */
-#include <linux/byteorder/generic.h>
+#include <linux/types.h>
 #include <asm/byteorder.h>
 #include <linux/in.h>
 #include <linux/in6.h>

@@ -19,7 +19,7 @@
 #define SZ_OF_K 1024
 #undef AF_UNIX
 #define AF_UNIX 77
-#define again again + 1
+#define again (again)
 
 SEC("kprobe/conditional")
 int conditional(unsigned long long *ctx)

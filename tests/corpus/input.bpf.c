@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* uapi input and USB structs, packed ones among them. */
+#include <linux/types.h>
 #include <uapi/linux/input.h>
 #include <uapi/linux/usb/ch9.h>
 #include <linux/hid.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Pipes, sockets of the unix family, message queues. */
+#include <linux/fs.h>
 #include <linux/pipe_fs_i.h>
 #include <net/af_unix.h>
 #include <linux/un.h>

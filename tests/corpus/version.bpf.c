@@ -7,7 +7,7 @@
 #define PART(a, b) a##b
 #define NAME(x) PART(version_, x)
 
-unsigned int NAME(code) SEC("version") = LINUX_VERSION_CODE;
+const volatile unsigned int NAME(code) SEC(".rodata.version") = LINUX_VERSION_CODE;
 const char release[] = UTS_RELEASE;
 
 SEC("kprobe/version")

@@ -14,8 +14,8 @@ import pytest
 from builders.mini import OPTIONS, Offers, mini, mini_archive
 from builders.root import BOOT_ID, BUILD_ID, FakeRoot, unprivileged
 from kheaders import kernel
-from kheaders.compile import tree
 from kheaders.errors import HeadersNotFound, VerificationError
+from kheaders.forms.directory import tree
 from kheaders.headers.chain import Approver, Chain
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.verify import Check, Verdict

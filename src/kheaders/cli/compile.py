@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from kheaders.cli import objectfile, options, output
+from kheaders.cli import objectfile, options, output, source
 from kheaders.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     if args.target_arch and args.machine and args.target_arch != args.machine:
         raise UsageError("--target-arch and --machine name different architectures", "give one of them")
     destination = _destination(args)
-    program = _standard_input() if args.source == "-" else args.source
+    program = source.standard_input() if args.source == "-" else args.source
     context = options.context(args, machine=args.target_arch)
     compiled = context.compile(
         program,
@@ -149,24 +149,5 @@ def _destination(args: argparse.Namespace) -> str:
         if output.is_terminal(sys.stdout):
             raise UsageError("an object is nothing for a terminal", "redirect standard output, or name a file with -o")
         return made
-    if not made:
-        raise UsageError("-o names no file", "name the object")
-    try:
-        same = os.path.samefile(made, args.source)
-    except (OSError, ValueError):
-        same = False
-    if same:
-        raise UsageError(f"{made}: is the program itself", "name another file for the object with -o")
-    objectfile.check(made)
+    source.check_destination(made, args.source)
     return made
-
-
-def _standard_input() -> bytes:
-    stream = sys.stdin
-    if stream is None:
-        raise UsageError("standard input is closed", "name a C source file")
-    try:
-        raw = getattr(stream, "buffer", None)
-        return raw.read() if raw is not None else stream.read().encode()
-    except OSError as error:
-        raise UsageError(f"standard input cannot be read ({error.strerror})", "name a C source file") from error

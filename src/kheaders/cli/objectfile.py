@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 
 from kheaders.errors import StoreError, UsageError
@@ -31,7 +30,7 @@ def write(path: str, data: bytes) -> None:
             return
         final = os.path.realpath(path)
         # 0666 and the umask, as compilers do; an existing object's mode is not kept by them either
-        temporary = os.path.join(os.path.dirname(final), f".kheaders-{secrets.token_hex(8)}.o")
+        temporary = os.path.join(os.path.dirname(final), f".kheaders-{os.urandom(8).hex()}.o")
         fd = os.open(temporary, _NEW, 0o666)
         try:
             _write_all(fd, data)

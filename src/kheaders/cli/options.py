@@ -22,6 +22,9 @@ COMMANDS = {
     "fetch": "download the distribution's header packages into the store",
     "compile": "compile a C program to a BPF object",
     "cflags": "print flags with which any clang build uses the verified headers",
+    "blob": "build, examine or ship the kernel's blob: its whole C interface in one file",
+    "show": "tell what a name is: struct, function, macro ... with its text, place and value",
+    "slice": "print the few lines of C that a program needs from the kernel",
     "cache": "list or clear what is kept in the store",
     "completion": "print a script that completes kheaders' words in a shell",
 }
@@ -156,6 +159,13 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     """The option ``--json``, for commands that report."""
     parser.add_argument(
         "--json", action="store_true", help='print one JSON object, also for an error ({"error": {...}})'
+    )
+
+
+def add_blob(parser: argparse.ArgumentParser) -> None:
+    """The option ``--blob``, for commands that read one."""
+    parser.add_argument(
+        "--blob", metavar="FILE", type=_some, help="the blob to read (default: the kernel's own in the store)"
     )
 
 

@@ -15,6 +15,13 @@ STAGES = {
     "lists": "reading the archive's lists of packages",
     "packages": "downloading packages",
     "checking": "unpacking and verifying headers",
+    "headers": "finding and verifying headers",
+    "preprocess": "preprocessing every header",
+    "index": "indexing declarations and macros",
+    "write": "writing the blob",
+    "export": "compressing the blob",
+    "import": "rebuilding the blob",
+    "verify": "checking every page and number",
 }
 
 

@@ -75,7 +75,7 @@ def execute(
     path = str(job.source)
     # clang would take a name that starts with one of these for an option, or for a file with options
     source = "-" if from_memory else f"./{path}" if path.startswith(("-", "@")) else path
-    argv = [*compiler.argv, *flags, *job.arguments(), *mode, "-x", "c", source, "-o", "-"]
+    argv = [*compiler.argv, "-fno-crash-diagnostics", *flags, *job.arguments(), *mode, "-x", "c", source, "-o", "-"]
     start = time.monotonic()
     try:
         done = run(

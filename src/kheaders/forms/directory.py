@@ -16,13 +16,10 @@ from typing import Any
 from kheaders.archive import Member
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS
-from kheaders.compilers.vfs import overlay
 from kheaders.errors import StoreError, UsageError, VerificationError
-from kheaders.extraction import TreeWriter
 from kheaders.forms.served import Identity, Served, flags_for
 from kheaders.headers.chain import Chain, Found
 from kheaders.headers.headerset import PRIVATE, HeaderSet
-from kheaders.headers.hostasm import rewrite
 from kheaders.sources.candidate import Request
 from kheaders.sources.stored import remember_tree
 from kheaders.store import Entry
@@ -57,6 +54,11 @@ def write(headers: HeaderSet, directory: int, final: Path) -> Mapping[str, Any]:
 
     Returns what a manifest should tell of the tree. Raises StoreError.
     """
+    # What is in the store already needs none of these.
+    from kheaders.compilers.vfs import overlay
+    from kheaders.extraction import TreeWriter
+    from kheaders.headers.hostasm import rewrite
+
     with TreeWriter(directory, str(final)) as tree:
         for path, data in headers.files.items():
             tree.add_file(path, data)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import architecture, header_flags, version_of
 from kheaders.errors import VerificationError
-from kheaders.headers.headerset import HeaderSet
+
+if TYPE_CHECKING:
+    from kheaders.headers.headerset import HeaderSet
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kheaders import kconfig
 from kheaders.archive import Limits
 from kheaders.errors import HeadersNotFound, KheadersError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.verify import Check, Verdict, verify_identity
-from kheaders.kconfig import KConfig
 from kheaders.kernel import Kernel, named
 from kheaders.sources.candidate import ArchiveContent, Candidate, Rejection, Request, Source, TreeContent
 from kheaders.store import Entry, Store
+
+if TYPE_CHECKING:
+    from kheaders.kconfig import KConfig
 
 RECORD = "verdict"
 
@@ -44,11 +46,16 @@ class Approver:
 class Facts:
     """What is known of a header set without reading it; enough to make compiler flags."""
 
-    digest: str
     release: str | None
     srcarch: str | None
     config: frozenset[bytes]
     """Those options of the configuration that are not modules."""
+    _digest: Callable[[], str] = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """That of the header set; of headers just read it costs some 30 ms, on first use."""
+        return self._digest()
 
 
 @dataclass(slots=True)
@@ -89,9 +96,44 @@ class Chain:
     """With ``adopt``, the SRCARCH that they must be for; None: whatever they are for."""
     rejections: list[Rejection] = field(default_factory=list)
     """Every refusal so far, in order."""
+    _begun: Iterator[Found] | None = field(default=None, repr=False)
+
+    @contextmanager
+    def ahead(self) -> Iterator[None]:
+        """Look for the first headers in a thread of its own during the body; :meth:`found` then has them already."""
+        import threading
+
+        search = self._search()
+        first: list[Found | None | BaseException] = []
+
+        def look() -> None:
+            try:
+                first.append(next(search, None))
+            except BaseException as error:
+                first.append(error)
+
+        def found() -> Iterator[Found]:
+            answer = first[0]
+            if isinstance(answer, BaseException):
+                raise answer
+            if answer is not None:
+                yield answer
+                yield from search
+
+        thread = threading.Thread(target=look, name="kheaders-chain", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+        self._begun = found()
 
     def found(self) -> Iterator[Found]:
         """Every offer whose identity holds, best first; refusals gather in ``rejections``."""
+        begun, self._begun = self._begun, None
+        return begun if begun is not None else self._search()
+
+    def _search(self) -> Iterator[Found]:
         for source in self.sources:
             for offer in source.offers(self.request):
                 if isinstance(offer, Rejection):
@@ -169,11 +211,13 @@ class Chain:
             intact=not isinstance(candidate.content, TreeContent),
         )
         config = frozenset(option for option in headers.config if not option.endswith(b"_MODULE"))
-        facts = Facts(headers.digest, headers.release, headers.srcarch, config)
+        facts = Facts(headers.release, headers.srcarch, config, lambda: headers.digest)
         rejections = tuple(self.rejections)
         return Found(candidate, facts, verdict, frozenset(), rejections, lambda: headers, _headers=headers)
 
     def _config(self) -> KConfig | None:
+        from kheaders import kconfig
+
         found = kconfig.read(self.request.kernel) if self.request.kernel.running and not self.adopt else None
         return found if found is not None and found.certain else None
 
@@ -247,4 +291,5 @@ def read(candidate: Candidate, srcarch: str | None, limits: Limits = Limits()) -
 
 def _facts(value: Mapping[str, Any]) -> Facts:
     config = frozenset(str(option).encode() for option in value["config"])
-    return Facts(str(value["digest"]), value["release"], value["srcarch"], config)
+    digest = str(value["digest"])
+    return Facts(value["release"], value["srcarch"], config, lambda: digest)

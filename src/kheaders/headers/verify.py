@@ -10,11 +10,13 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kheaders.headers.headerset import HeaderSet
-from kheaders.kconfig import KConfig, differences, parse_autoconf
 from kheaders.kernel import Kernel
+
+if TYPE_CHECKING:
+    from kheaders.kconfig import KConfig
 
 State = Literal["ok", "failed", "skipped"]
 
@@ -168,6 +170,8 @@ def _architecture(headers: HeaderSet, wanted: str | None) -> Check:
 def _configuration(headers: HeaderSet, config: KConfig | None) -> Check:
     if config is None or not config.certain:
         return Check("configuration", "skipped", "the kernel does not tell its configuration (/proc/config.gz)")
+    from kheaders.kconfig import differences, parse_autoconf
+
     text = headers.get("include/generated/autoconf.h", b"").decode("utf-8", "replace")
     differing = differences(config, parse_autoconf(text, "include/generated/autoconf.h"))
     if not differing:

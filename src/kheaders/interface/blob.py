@@ -132,6 +132,16 @@ class Blob:
         query = "SELECT name, id FROM name WHERE name >= ? AND name < ? LIMIT ?"
         return [(str(name), int(number)) for name, number in self._query(query, (prefix, end, limit))]
 
+    def similar(self, prefix: str, shortest: int, longest: int, limit: int) -> list[tuple[str, int]]:
+        """As :meth:`prefixed`, but only names of such a length."""
+        query = "SELECT name, id FROM name WHERE name >= ? AND name < ? AND length(name) BETWEEN ? AND ? LIMIT ?"
+        return list(self._query(query, (prefix, prefix + "\U0010ffff", shortest, longest, limit)))
+
+    def ending(self, suffix: str, shortest: int, longest: int, limit: int) -> list[tuple[str, int]]:
+        """Names of such a length that end in *suffix*, with their numbers; looks at every name."""
+        query = "SELECT name, id FROM name WHERE length(name) BETWEEN ? AND ? AND substr(name, ?) = ? LIMIT ?"
+        return list(self._query(query, (shortest, longest, -len(suffix), suffix, limit)))
+
     def declaration(self, number: int) -> bytes:
         """The text of a declaration."""
         return self._text("decl", number)
@@ -212,6 +222,6 @@ class Blob:
 
 
 def _quoted(path: Path) -> str:
-    from urllib.parse import quote
-
-    return quote(os.fspath(path.absolute()))
+    """*path* as a part of a URI, as SQLite reads it (https://sqlite.org/uri.html)."""
+    text = os.fspath(path.absolute())
+    return text.replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -15,7 +15,6 @@ from kheaders.interface import index, umbrella, writer
 from kheaders.interface.place import replacing
 
 Progress = Callable[[str], None]
-SUFFIX = ".kheaders"
 
 
 def build(

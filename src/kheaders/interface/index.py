@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 
 from kheaders.interface import declaration, splitter
+from kheaders.interface.schema import KINDS
 from kheaders.interface.umbrella import NAME, ROOT, STUBS
 
-KINDS = ("struct", "union", "enum", "typedef", "prototype", "inline", "variable", "forward", "other")
 _DEFINE = re.compile(rb"\s*#define\s+([A-Za-z_]\w*)(\([^)]*\))?[ \t]*(.*)", re.S)
 _UNDEF = re.compile(rb"\s*#undef\s+([A-Za-z_]\w*)")
 _INCLUDED = re.compile(rb'\s*#include(?:_next)?\s*(?:<([^>\n]+)>|"([^"\n]+)")')

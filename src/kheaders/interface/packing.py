@@ -246,7 +246,7 @@ def _macro_name(text: bytes) -> bytes:
 
 
 def _pack_places(files: Iterable[int], lines: Iterable[int], texts: Sequence[bytes]) -> list[int]:
-    found = []
+    found: list[int] = []
     before = 0
     ends: dict[int, int] = {}
     for file, line, text in zip(files, lines, texts, strict=True):

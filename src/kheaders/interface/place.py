@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ def replacing(path: Path) -> Iterator[Path]:
     If the body fails, nothing is left. Raises BlobError if nothing can be written there.
     """
     final = Path(os.path.realpath(path))
-    staged = final.with_name(f".{final.name[:100]}.{secrets.token_hex(8)}")
+    staged = final.with_name(f".{final.name[:100]}.{os.urandom(8).hex()}")
     if os.path.isdir(final):
         raise BlobError(f"{path}: is a directory", "name a file in it")
     try:

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kheaders.interface.blob import Blob
-from kheaders.interface.index import KINDS
 from kheaders.interface.program import Program
+from kheaders.interface.schema import KINDS
 
 ALWAYS = "include/linux/kconfig.h"
 _PASTE = re.compile(r"\b(\w+)\s*##|##\s*(\w+)")
@@ -118,15 +118,17 @@ class Cutter:
         visible = self._visible
         todo = [numbers[ALWAYS]] if ALWAYS in numbers else []
         found, unknown = [], []
+        left_out = self._blob.failed
         for name in names:
             paths = (os.path.normpath(f"{place}/{name}") for place in self._search)
-            path = next((path for path in paths if path in numbers), None)
+            path = next((path for path in paths if path in numbers or path in left_out), None)
             if path is None:
                 unknown.append(name)
-            else:
-                found.append(name)
+                continue
+            found.append(name)
+            self._direct.add(path)
+            if path in numbers:
                 todo.append(numbers[path])
-                self._direct.add(path)
         while todo:
             file = todo.pop()
             if not visible[file]:
@@ -136,10 +138,10 @@ class Cutter:
 
     def _fails(self, path: str, reason: str) -> bool:
         """Whether a header that the umbrella could not include stops this program as well."""
+        if path in self._direct:
+            return True
         number = self._blob.file_numbers.get(path)
-        if number is None or not self._visible[number]:
-            return False
-        return path in self._direct or reason.startswith("includes ")
+        return number is not None and bool(self._visible[number]) and reason.startswith("includes ")
 
     def _definition(self, name: int) -> int | None:
         """The macro definition in force at the end of all visible files."""

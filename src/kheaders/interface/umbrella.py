@@ -88,7 +88,7 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Pass:
         done = include(chosen, "-dD", "-dI", "-w", "-o", "-")
         failed, _ = diagnosed(done.errors, chosen)
         failed = {**hard, **failed}
-    if len(done.stdout) < 1 << 16:
+    if not done.stdout.strip():
         raise CompilerError(f"{compiler.name}: the headers could not be preprocessed", "run 'kheaders doctor'")
     return Pass(done.stdout, tuple(chosen), failed)
 

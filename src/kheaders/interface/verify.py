@@ -8,8 +8,7 @@ from typing import Any
 
 from kheaders.errors import BlobError
 from kheaders.interface.blob import Blob
-from kheaders.interface.index import KINDS
-from kheaders.interface.schema import INVERSES, NAME_ROWS, TABLE_NAMES
+from kheaders.interface.schema import INVERSES, KINDS, NAME_ROWS, TABLE_NAMES
 
 _META = {"release": (str, type(None)), "srcarch": str, "digest": str, "config": list, "counts": dict, "tool": str}
 
@@ -59,7 +58,12 @@ def _numbers(blob: Blob, found: list[str]) -> None:
 
     def rows(name: str, count: int, limit: int) -> None:
         starts, values = blob.array(f"{name}.starts"), blob.array(f"{name}.values")
-        if len(starts) != count + 1 or starts[0] or starts[-1] != len(values) or any(a > b for a, b in pairwise(starts)):
+        if (
+            len(starts) != count + 1
+            or starts[0]
+            or starts[-1] != len(values)
+            or any(a > b for a, b in pairwise(starts))
+        ):
             found.append(f"{name}.starts does not fit {name}.values")
         elif len(values) and max(values) >= limit:
             found.append(f"{name} holds a number beyond {limit}")

@@ -1,0 +1,104 @@
+"""Where the blob of a kernel lies: among the store's persistent files, found by the kernel, without any headers.
+
+A blob is kept under a key that tells its content (headers, schema, version of kheaders); a record tells which key is
+the blob of which kernel. Only the very kernel that a blob was built for finds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import kheaders
+from kheaders.errors import BlobError
+from kheaders.interface.schema import SCHEMA
+from kheaders.kernel import Kernel
+from kheaders.store import Store
+from kheaders.store.areas import is_key
+
+if TYPE_CHECKING:
+    from kheaders.compilers.find import Compiler
+    from kheaders.headers.headerset import HeaderSet
+
+KIND = "blob"
+"""Kind of the files and of the records."""
+SUFFIX = ".kheaders"
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A blob in the store."""
+
+    path: Path
+    built: bool
+    """False if it was there already."""
+
+
+def locate(store: Store, kernel: Kernel, srcarch: str) -> Path | None:
+    """The blob of *kernel*, or None if none was built, or what was built is gone or damaged. Raises StoreError."""
+    record = store.record(KIND, _kernel_key(kernel, srcarch))
+    key = record.get("key") if record else None
+    if record is None or record.get("schema") != SCHEMA or not isinstance(key, str) or not is_key(key):
+        return None
+    return store.file(KIND, key)
+
+
+def build_into(
+    store: Store, headers: HeaderSet, compiler: Compiler, kernel: Kernel, progress: Callable[[str], None] | None = None
+) -> Shelved:
+    """The blob of *headers* in the store, and *kernel* knows it from now on; it is built unless it is there.
+
+    Raises BlobError, CompilerError, StoreError, VerificationError.
+    """
+    import shutil
+
+    from kheaders.interface.build import build  # here, since a compile that only looks for a blob needs none of it
+
+    key = _key(headers.digest)
+    path = store.file(KIND, key)
+    built = path is None
+    if path is None:
+        with store.scratch() as directory:
+            made = directory / f"new{SUFFIX}"
+            build(headers, compiler, made, kernel=facts(kernel), progress=progress)
+
+            def copy(stream: BinaryIO) -> None:
+                with open(made, "rb") as source:
+                    shutil.copyfileobj(source, stream, 1 << 20)
+
+            meta = {"release": headers.release, "srcarch": headers.srcarch, "source": headers.name}
+            path = store.publish_file(KIND, key, copy, suffix=SUFFIX, meta=meta).path
+    remember(store, kernel, headers.srcarch or kernel.srcarch, key)
+    return Shelved(path, built)
+
+
+def remember(store: Store, kernel: Kernel, srcarch: str, key: str) -> None:
+    """Note that the blob *key* is that of *kernel*. Raises StoreError."""
+    store.put_record(KIND, _kernel_key(kernel, srcarch), {"key": key, "schema": SCHEMA}, boot=False)
+
+
+def missing(kernel: Kernel) -> BlobError:
+    """The error for a kernel without a blob."""
+    return BlobError(f"kernel {kernel.release} has no blob in the store", "make it with 'kheaders blob build'")
+
+
+def facts(kernel: Kernel) -> dict[str, str | None]:
+    """What a blob says of the kernel that it was built for."""
+    return {
+        "release": kernel.release,
+        "version": kernel.version,
+        "machine": kernel.machine,
+        "build_id": kernel.build_id,
+        "key": kernel.key,
+    }
+
+
+def _key(digest: str) -> str:
+    return hashlib.sha256(f"{digest}\0{SCHEMA}\0{kheaders.__version__}".encode()).hexdigest()
+
+
+def _kernel_key(kernel: Kernel, srcarch: str) -> str:
+    return f"{kernel.key}-{srcarch}"
