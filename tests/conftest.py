@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import kernel_archive, need
+from builders import interface, kernel_archive, need
 from builders.compilers import Clang, compilers
 
 
@@ -127,3 +127,27 @@ def debian_tree(debian_headers: kernel_archive.DebianHeaders) -> tuple[Path, ...
 def debian_archive(debian_headers: kernel_archive.DebianHeaders) -> Path:
     """Real headers as one ``kheaders.tar.xz``, like the kernel's own."""
     return debian_headers.archive
+
+
+# ---- blobs ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def small_blob(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The blob of a made-up kernel that has one of everything; see builders/interface.py. Not to be changed."""
+    if not compilers():
+        need.missing("no clang here, neither ziglang's nor the system's", package="clang")
+    return interface.built(tmp_path_factory.mktemp("small") / "small.kheaders")
+
+
+@pytest.fixture(scope="session")
+def debian_blob(tmp_path_factory: pytest.TempPathFactory, debian_archive: Path) -> Path:
+    """The blob of the real headers. Not to be changed."""
+    from kheaders.compilers.find import find
+    from kheaders.headers.headerset import HeaderSet
+    from kheaders.interface.build import build
+
+    path = tmp_path_factory.mktemp("debian") / "debian.kheaders"
+    with debian_archive.open("rb") as stream:
+        build(HeaderSet.from_archive(stream), find(None), path)
+    return path

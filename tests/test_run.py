@@ -170,7 +170,9 @@ def test_an_interrupted_caller_leaves_no_child() -> None:
     previous = signal.signal(signal.SIGUSR1, interrupt)
     try:
         with pytest.raises(Interrupt):
-            run(["sh", "-c", SPAWN.replace("wait", "kill -USR1 $PPID; wait"), "sh", str(writer)], pass_fds=[writer])
+            # It interrupts once it is told to, by its standard input: then the caller waits for it.
+            script = SPAWN.replace("wait", "read go; kill -USR1 $PPID; wait")
+            run(["sh", "-c", script, "sh", str(writer)], input=b"go\n", pass_fds=[writer])
         os.close(writer)
         assert read_to_end(reader) == b"started\n"
     finally:

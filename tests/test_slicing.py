@@ -106,11 +106,13 @@ def test_unused_host_assembly_does_no_harm(context: Context, blob: Path) -> None
 
 def test_diagnostics_name_the_users_own_lines(context: Context, blob: Path, tmp_path: Path) -> None:
     program = tmp_path / "prog.bpf.c"
-    program.write_text("#include <linux/skbuff.h>\n\nint f(struct sk_buff *skb)\n{\n\treturn skb->lenn + skb_len(5.0);\n}\n")
+    program.write_text(
+        "#include <linux/skbuff.h>\n\nint f(struct sk_buff *skb)\n{\n\treturn skb->lenn + skb_len(5.0);\n}\n"
+    )
     with pytest.raises(CompileFailed) as caught:
         context.compile(program, blob=blob)
     assert f"{program}:5:14: error:" in caught.value.diagnostics
-    assert "include/linux/skbuff.h:3" in caught.value.diagnostics
+    assert "include/linux/skbuff.h:4:" in caught.value.diagnostics
 
 
 def test_slice_is_demanded_without_a_blob(context: Context) -> None:

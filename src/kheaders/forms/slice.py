@@ -26,7 +26,7 @@ STUBS = f"{ROOT}/include"
 _TAG = re.compile(r"'(?:const |volatile )*(?:struct|union|enum) (\w+)")
 _NAME = re.compile(
     r"(?:undeclared identifier|undeclared function|unknown type name|undeclared label|unknown attribute"
-    r"|no member named|use of undeclared) '(\w+)'"
+    r"|use of undeclared) '(\w+)'"
 )
 
 

@@ -1,0 +1,167 @@
+"""What is read off one declaration: kind, names, tags, strong and weak references, members, members touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kheaders.interface.declaration import read
+
+
+@dataclass(frozen=True)
+class Case:
+    """Words are separated by spaces; None means that it does not matter."""
+
+    text: str
+    kind: str
+    names: str = ""
+    tags: str = ""
+    strong: str = ""
+    weak: str = ""
+    members: str | None = None
+    words: str = ""
+    """Words that must be among those referred to."""
+    touched: str | None = None
+    function: bool = False
+
+
+CASES = [
+    Case("struct a { int x; struct b *p; struct c v; };", "struct", "", "a", "c", "b", "x p v"),
+    Case("union u { int i; char c[4]; };", "union", "", "u", members="i c"),
+    Case("enum e { A, B = 3, C = B + sizeof(struct s) };", "enum", "A B C", "e", "s"),
+    Case("enum { X, Y, };", "enum", "X Y"),
+    Case("enum e : u8 { A };", "enum", "A", "e", words="u8"),
+    Case("enum : unsigned long { A, B };", "enum", "A B"),
+    Case("struct o { struct i { int a; } b; enum n { P, Q } c; };", "struct", "P Q", "o i n", members="b a c"),
+    Case("struct o { union { int a; struct { int b; }; }; enum { Z } z; };", "struct", "Z", "o", members="a b z"),
+    Case("struct o { unsigned a : 1, b : 3; int : 0; u8 c : (4 + 1); };", "struct", "", "o", members="a b c", words="u8"),
+    Case("struct o { int (*f)(struct w *, struct v); void *(*g)(void); };", "struct", "", "o", "v", "w", "f g"),
+    Case("struct o { int (*t[4])(int); char n[LEN][8]; };", "struct", "", "o", members="t n", words="LEN"),
+    Case("struct o { int a; } __attribute__((packed)) __attribute__((aligned(8)));", "struct", "", "o", members="a"),
+    Case("struct __attribute__((packed)) o { int a; };", "struct", "", "o", members="a"),
+    Case("struct o { int a __attribute__((aligned(8))); struct p q __attribute__((unused)); };", "struct", "", "o", "p", members="a q"),
+    Case("struct o { int a; } x, *y;", "variable", "x y", "o", members="a"),
+    Case("struct { int a; } x;", "variable", "x", members="a"),
+    Case("typedef struct { int a; } t;", "typedef", "t", members="a"),
+    Case("typedef struct s { int a; } t, *p;", "typedef", "t p", "s", members="a"),
+    Case("typedef enum { A, B } t;", "typedef", "A B t"),
+    Case("typedef union u { int a; } t;", "typedef", "t", "u", members="a"),
+    Case("typedef struct s t;", "typedef", "t", strong="s"),
+    Case("typedef struct s *t;", "typedef", "t", weak="s"),
+    Case("typedef int (f)(struct s *);", "typedef", "f", weak="s"),
+    Case("typedef int f(struct s *, int n);", "typedef", "f", weak="s"),
+    Case("typedef void (*f)(const struct s *);", "typedef", "f", weak="s"),
+    Case("typedef int (*f[4])(void);", "typedef", "f"),
+    Case("typedef int (*(*f)(int))(char);", "typedef", "f"),
+    Case("typedef unsigned long a[LEN];", "typedef", "a", words="LEN"),
+    Case("typedef typeof(((struct s *)0)->m) t;", "typedef", "t", weak="s"),
+    Case("typedef __signed__ char __s8;", "typedef", "__s8"),
+    Case("typedef int t __attribute__((mode(DI)));", "typedef", "t"),
+    Case("typedef __attribute__((aligned(8))) int t;", "typedef", "t"),
+    Case("int f(struct s *, struct v);", "prototype", "f", weak="s v"),
+    Case("extern struct s *f(void) __attribute__((pure));", "prototype", "f", weak="s"),
+    Case("int __attribute__((noinline)) f(int a);", "prototype", "f"),
+    Case("enum e f(union u *u);", "prototype", "f", strong="e u"),
+    Case("void (*signal(int n, void (*h)(int)))(int);", "prototype", "signal"),
+    Case("int f(void) __asm__(\"g\");", "prototype", "f"),
+    Case("int f(int a, ...), g(void);", "prototype", "f g"),
+    Case("extern int a, b[4], *c;", "variable", "a b c"),
+    Case("extern struct s v;", "variable", "v", strong="s"),
+    Case("extern struct s *v;", "variable", "v", weak="s"),
+    Case("extern const struct s v[];", "variable", "v", strong="s"),
+    Case("extern int (*t[4])(int);", "variable", "t"),
+    Case("extern int a __attribute__((section(\".data\"))), b;", "variable", "a b"),
+    Case("static const int a = 4 + OTHER;", "variable", "a", words="OTHER"),
+    Case("static const char a[] = \"struct x *y; b\";", "variable", "a"),
+    Case("static struct s v = { .a = FIRST, .b = &other };", "variable", "v", strong="s", words="FIRST other"),
+    Case("int a[] = { [ONE] = 1, [TWO] = f(2) };", "variable", "a", words="ONE TWO f"),
+    Case("extern typeof(f) g;", "variable", "g", words="f"),
+    Case("struct s;", "forward", weak="s"),
+    Case("union u;", "forward"),
+    Case("enum e;", "forward"),
+    Case("static inline int f(struct s *p) { return p->a + g(p); }", "inline", "f", weak="s", words="g", touched="a", function=True),
+    Case("static inline struct s f(void) { struct t x = {}; return h(x.m.n); }", "inline", "f", strong="s t", words="h", touched="m n", function=True),
+    Case("static inline __attribute__((always_inline)) int f(void) { return 1; }", "inline", "f", function=True),
+    Case("static inline int f(void) __attribute__((pure)) { return sizeof(struct s); }", "inline", "f", strong="s", function=True),
+    Case("static int (*f(int a))(int) { return 0; }", "inline", "f", function=True),
+    Case("int f(a, b) int a; char *b; { return a + b[0]; }", "inline", "f", function=True),
+    Case("static inline int f(void) { return ({ typeof(*x) y = *x; y.z; }); }", "inline", "f", words="x", touched="z", function=True),
+    Case("static inline int (f)(int x) { return x; }", "inline", "f", function=True),
+]
+
+
+def words(text: str) -> set[bytes]:
+    """The words of a case."""
+    return {word.encode() for word in text.split()}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.text[:60])
+def test_constructs(case: Case) -> None:
+    found = read(case.text.encode(), case.function)
+    assert found is not None
+    assert found.kind == case.kind
+    assert set(found.names) == words(case.names)
+    assert set(found.tags) == words(case.tags)
+    assert set(found.strong) == words(case.strong)
+    assert set(found.weak) == words(case.weak)
+    assert words(case.words) <= found.words
+    if case.members is not None:
+        assert found.members == words(case.members)
+    if case.touched is not None:
+        assert found.touched >= words(case.touched)
+
+
+@pytest.mark.parametrize(
+    "text", [";", "", " \n", "_Static_assert(1, \"x\");", "asm(\"nop\");", "__asm__(\"a\" : : );", "@;", "  ; "]
+)
+def test_what_declares_nothing(text: str) -> None:
+    assert read(text.encode(), False) is None
+
+
+def test_a_tag_that_is_needed_once_is_needed() -> None:
+    found = read(b"struct a { struct b *p; struct b v; };", False)
+    assert found is not None
+    assert (found.strong, found.weak) == ({b"b"}, frozenset())
+
+
+def test_strings_hold_no_names() -> None:
+    found = read(b'static inline int f(void) { return g("h->i struct j k"); }', True)
+    assert found is not None
+    assert {b"g"} == found.words & {b"g", b"h", b"i", b"j", b"k"}
+    assert not found.strong | found.weak | found.touched
+
+
+PIECES = st.lists(
+    st.sampled_from("struct union enum typedef a b { } ( ) [ ] * , ; : = int . -> __attribute__(( )) typeof( 1 \" ' \\ ... @ #".split(" ")),
+    max_size=30,
+).map(lambda parts: " ".join(parts).encode())
+
+
+@given(PIECES | st.binary(max_size=100), st.booleans())
+@example(b"{", True)
+@example(b"struct { {", False)
+def test_anything_can_be_read(text: bytes, function: bool) -> None:
+    read(text + (b"{}" if function and b"{" not in text else b""), function)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"int x" + b"[" * 20_000 + b";", id="brackets"),
+        pytest.param(b"int " + b"(" * 3_000 + b"x" + b")" * 3_000 + b";", id="parentheses"),
+        pytest.param(b"struct s { int " + b"(" * 3_000 + b"x" + b")" * 3_000 + b"; };", id="parentheses in a struct"),
+        pytest.param(b"struct a { " * 5_000 + b"};" * 5_000, id="nested structs"),
+        pytest.param(b"enum e { " + b"A, " * 50_000 + b"};", id="a large enum"),
+        pytest.param(b"__attribute__((" * 3_000 + b"int x;", id="attributes"),
+        pytest.param(b"typeof(" * 3_000 + b"int x;", id="typeof"),
+        pytest.param(b"int a" + b", a" * 50_000 + b";", id="declarators"),
+        pytest.param(b"struct " * 30_000 + b"x;", id="keywords"),
+        pytest.param(b"struct s" + b" const" * 20_000 + b" x;", id="qualifiers"),
+    ],
+)
+def test_reading_ends(text: bytes) -> None:
+    read(text, False)
