@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kheaders.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from kheaders.api import Context
     from kheaders.compile import Compiled
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from kheaders.headers.headerset import HeaderSet
     from kheaders.headers.verify import Verdict
     from kheaders.kernel import Kernel
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Compiled": "kheaders.compile",

@@ -87,7 +87,9 @@ def test_a_record_that_was_changed(store: Store, kernel: Kernel, value: dict[str
 
 def test_a_failed_build_leaves_nothing(store: Store, kernel: Kernel, compiler: Compiler) -> None:
     with pytest.raises(CompilerError):
-        shelf.build_into(store, type(headers())({"include/generated/autoconf.h": b"#define CONFIG_X86 1\n"}), compiler, kernel)
+        shelf.build_into(
+            store, type(headers())({"include/generated/autoconf.h": b"#define CONFIG_X86 1\n"}), compiler, kernel
+        )
     assert store.entries() == [] and shelf.locate(store, kernel, "x86") is None
 
 
@@ -111,7 +113,9 @@ class TestContext:
             assert blob.path == path
         (item,) = context(root, tmp_path).show("PAGE_SHIFT")
         assert (item.value, item.file) == (12, "arch/x86/include/asm/page.h")
-        piece = context(root, tmp_path).slice(b"#include <linux/sched.h>\nint f(struct task_struct *t) { return t->pid; }")
+        piece = context(root, tmp_path).slice(
+            b"#include <linux/sched.h>\nint f(struct task_struct *t) { return t->pid; }"
+        )
         assert b"int tgid;" in piece.text and b"sk_buff" not in piece.text
 
     def test_to_a_file(self, tmp_path: Path, compiler: Compiler) -> None:

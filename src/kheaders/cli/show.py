@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kheaders.cli import options, output
-from kheaders.errors import BlobError
+from kheaders.errors import BlobError, UsageError
 
 if TYPE_CHECKING:
     from kheaders.interface.lookup import Item
@@ -36,7 +36,8 @@ _NAMES = {"prototype": "function"}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("name", metavar="NAME", help="a name as it stands in C, without struct or enum before it")
+    parser.usage = "kheaders show [options] [struct|union|enum] NAME"
+    parser.add_argument("name", metavar="NAME", nargs="+", help="a name as it stands in C")
     parser.add_argument("--users", action="store_true", help="show the declarations and macros that refer to it")
     parser.add_argument(
         "--kind",
@@ -52,7 +53,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look up, and print."""
-    name = args.name.split()[-1] if args.name.split() else args.name  # "struct sock" is meant as "sock"
+    name, tag = _asked(args.name)
+    if tag:
+        args.kind = [tag]
     items = options.context(args).show(name, blob=args.blob, values=not args.no_value, users=args.users)
     chosen = [item for item in items if not args.kind or _kind(item) in args.kind]
     if items and not chosen:
@@ -65,6 +68,16 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(chosen)
     return 0
+
+
+def _asked(words: Sequence[str]) -> tuple[str, str]:
+    """The name, and the keyword before it if there is one. Raises UsageError for more than that."""
+    parts = " ".join(words).split()
+    if len(parts) == 2 and parts[0] in ("struct", "union", "enum"):
+        return parts[1], parts[0]
+    if len(parts) == 1:
+        return parts[0], ""
+    raise UsageError("one name is wanted", "say NAME, or struct NAME, union NAME, enum NAME")
 
 
 def _kind(item: Item) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import kheaders
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS, architecture, include_directories
 from kheaders.headers.headerset import HeaderSet
 from kheaders.interface import index, umbrella, writer
 from kheaders.interface.place import replacing
+from kheaders.version import VERSION
 
 Progress = Callable[[str], None]
 
@@ -51,7 +51,7 @@ def build(
             "config": sorted(option.decode() for option in headers.config & RELEVANT_OPTIONS),
             "kernel": dict(kernel or {}),
             "compiler": compiler.name,
-            "tool": kheaders.__version__,
+            "tool": VERSION,
             "headers": len(passed.headers),
             "left_out": len(passed.failed),
         }

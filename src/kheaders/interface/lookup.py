@@ -65,7 +65,9 @@ def find(blob: Blob, name: str) -> list[Item]:
     try:
         items = [_tag(blob, decl, name) for decl in blob.row("tag_decls", number)]
         items += [_ordinary(blob, decl, name) for decl in blob.row("name_decls", number)]
-        items += [_macro(blob, macro, name) for macro in blob.row("name_macros", number) if blob.macro(macro)]
+        macros = (_macro(blob, macro, name) for macro in blob.row("name_macros", number) if blob.macro(macro))
+        # a header without a guard is read more than once; of definitions that are the same, the last is in force
+        items += {(item.file, item.line, item.text): item for item in macros}.values()
     except IndexError as error:
         raise BlobError(f"{blob.path}: is damaged ({name})", "build it again") from error
     return items

@@ -24,6 +24,8 @@ def replacing(path: Path) -> Iterator[Path]:
         # found out before minutes are spent on what is to be written
         os.close(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
         os.unlink(staged)
+        with suppress(FileNotFoundError):
+            os.lstat(final)  # which a name that is too long fails
     except (OSError, ValueError) as error:
         raise BlobError(f"{path}: cannot be written ({_why(error)})", "name another place") from error
     try:

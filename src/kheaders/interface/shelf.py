@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import kheaders
 from kheaders.errors import BlobError
 from kheaders.interface.schema import SCHEMA
 from kheaders.kernel import Kernel
 from kheaders.store import Store
 from kheaders.store.areas import is_key
+from kheaders.version import VERSION
 
 if TYPE_CHECKING:
     from kheaders.compilers.find import Compiler
@@ -97,7 +97,7 @@ def facts(kernel: Kernel) -> dict[str, str | None]:
 
 
 def _key(digest: str) -> str:
-    return hashlib.sha256(f"{digest}\0{SCHEMA}\0{kheaders.__version__}".encode()).hexdigest()
+    return hashlib.sha256(f"{digest}\0{SCHEMA}\0{VERSION}".encode()).hexdigest()
 
 
 def _kernel_key(kernel: Kernel, srcarch: str) -> str:

@@ -6,9 +6,9 @@ import json
 import sqlite3
 import zlib
 from array import array
-from itertools import accumulate
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 

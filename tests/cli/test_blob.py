@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from builders.archive import archive
+from builders.cli import Run, run_main
+from builders.interface import headers
+from builders.mini import mini_root
+from builders.root import RELEASE
+
+
+@pytest.fixture
+def machine(tmp_path: Path, small_blob: Path) -> tuple[str, ...]:
+    """Options for a machine that shows headers, and a store of its own."""
+    root = mini_root(tmp_path, archive(dict(headers())))
+    return ("--sysroot", str(root.path), "--store", str(tmp_path / "s"), "--cache", str(tmp_path / "c"))
+
+
+def test_build_then_everything(machine: tuple[str, ...], tmp_path: Path) -> None:
+    done = run_main("blob", "build", *machine)
+    assert done.status == 0, done.err
+    assert f"blob of {RELEASE}" in done.out and "2 headers left out" in done.out
+    assert [line.removeprefix("kheaders: ") for line in done.err.splitlines()] == [
+        "finding and verifying headers",
+        "preprocessing every header",
+        "indexing declarations and macros",
+        "writing the blob",
+    ]
+    os.unlink(tmp_path / "root/sys/kernel/kheaders.tar.xz")  # from here on there are no headers
+    assert run_main("blob", "verify", *machine).out.endswith(".kheaders: ok\n")
+    assert "= 13 (0xd)" in run_main("show", "ANIMAL_LIMIT", *machine).out
+    listed = run_main("cache", "list", "--kind", "blob", *machine).out
+    assert "blob" in listed and RELEASE in listed
+    facts = run_main("blob", "info", "--json", *machine).json
+    assert facts["meta"]["release"] == RELEASE and facts["meta"]["kernel"]["build_id"]
+    assert run_main("blob", "info", "--kernel", "5.4.0-1-amd64", *machine).status == 10
+
+
+def test_to_a_file(machine: tuple[str, ...], own_surroundings: Path) -> None:
+    facts = run_main("blob", "build", "-o", "my.kheaders", "--json", *machine).json
+    assert facts["path"] == str(own_surroundings / "my.kheaders") and facts["release"] == RELEASE
+    assert facts["size"] == os.path.getsize("my.kheaders")
+    assert run_main("blob", "info", *machine).status == 10
+
+
+def test_info(run: Run, small_blob: Path) -> None:
+    lines = run("blob", "info", "--blob", str(small_blob)).out.splitlines()
+    labels = [line[:12].strip() for line in lines]
+    assert labels == ["file", "kernel", "architecture", "build id", "headers", "made by", "holds", "left out"]
+    assert "refuses.h: not on this machine" in run("blob", "info", "--left-out", "--blob", str(small_blob)).out
+    facts = run("blob", "info", "--json", "--blob", str(small_blob)).json
+    assert set(facts) == {"path", "size", "schema", "meta", "counts", "left_out"}
+
+
+def test_verify(run: Run, small_blob: Path, tmp_path: Path) -> None:
+    assert run("blob", "verify", "--json", "--blob", str(small_blob)).json["problems"] == []
+    bad = Path(shutil.copy(small_blob, tmp_path / "bad"))
+    data = bytearray(bad.read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    bad.write_bytes(data)
+    done = run("blob", "verify", "--blob", str(bad))
+    assert done.status == 10 and done.error.startswith(f"{bad}: ")
+    done = run("blob", "verify", "--json", "--blob", str(bad))
+    assert done.status == 10 and done.json["problems"]
+
+
+def test_there_and_back(run: Run, small_blob: Path, own_surroundings: Path) -> None:
+    done = run("blob", "export", "--blob", str(small_blob), "-o", "small.xz")
+    assert done.status == 0 and done.out.startswith("small.xz: ")
+    facts = run("blob", "import", "small.xz", "-o", "back.kheaders", "--json").json
+    assert facts["from"] == str(own_surroundings / "small.xz")
+    assert Path("back.kheaders").read_bytes() == small_blob.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ((), 2),
+        (("burn",), 2),
+        (("import",), 2),
+        (("import", "file"), 2),
+        (("export",), 2),
+        (("build", "file"), 2),
+        (("build", "-o", ""), 2),
+        (("export", "-o", "x", "--blob", "no-such"), 10),
+        (("import", "no-such", "-o", "x"), 10),
+        (("verify", "--blob", ""), 2),
+    ],
+)
+def test_what_cannot_be_meant(run: Run, own_surroundings: Path, words: tuple[str, ...], status: int) -> None:
+    done = run("blob", *words)
+    assert done.status == status and done.err.splitlines()[-1].startswith("kheaders: error: ")
+    assert os.listdir(own_surroundings) == []
+
+
+def test_export_onto_itself(run: Run, small_blob: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(small_blob, tmp_path / "copy"))
+    assert run("blob", "export", "--blob", str(copy), "-o", str(copy)).status == 2
+    assert copy.read_bytes() == small_blob.read_bytes()
+
+
+def test_a_place_that_cannot_be_written(run: Run, small_blob: Path, tmp_path: Path) -> None:
+    done = run("blob", "export", "--blob", str(small_blob), "-o", str(tmp_path / "none/file"))
+    assert done.status == 10 and "cannot be written" in done.err.splitlines()[-1]
