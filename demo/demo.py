@@ -94,6 +94,15 @@ def show_doctor() -> None:
     print((done.output or done.errors).rstrip())
 
 
+def make_room(work: Path) -> None:
+    """A store of the demonstration's own where this user has none that ends with the boot."""
+    boot = json.loads(run(KHEADERS, "doctor", "--json").output)["store"]["boot"]
+    if not boot["writable"]:
+        why = boot["reason"].partition(";")[0]
+        print(f"\n{why}; for this demonstration, as with --store, a temporary directory is used")
+        os.environ["KHEADERS_STORE"] = str(work / "store")
+
+
 def get_headers() -> list[str]:
     """The options that select the headers to use: none for the host's own; else the distribution's are fetched."""
     heading("headers")
@@ -175,9 +184,10 @@ def main() -> int:
     args = parser.parse_args()
     try:
         show_doctor()
-        select = get_headers()
         with tempfile.TemporaryDirectory(prefix="kheaders-demo-") as name:
             work = Path(name)
+            make_room(work)
+            select = get_headers()
             compiled = compile_all(select, work, args.runs)
             loaded = load_one(work)
     except DemoFailed as error:

@@ -35,6 +35,10 @@ class Possessions:
     temporary: frozenset[str]
 
 
+OTHERS = ("kheaders-demo-", "kheaders-bench-")
+"""What demonstrations and measurements make, which may run at the same time."""
+
+
 def possessions() -> Possessions:
     """What this process and machine hold now."""
     open_files = set()
@@ -50,7 +54,9 @@ def possessions() -> Possessions:
         for place in places
         if os.path.isdir(place)
         for entry in os.scandir(place)
-        if entry.name.startswith((".kheaders", "kheaders")) and entry.stat(follow_symlinks=False).st_uid == os.geteuid()
+        if entry.name.startswith((".kheaders", "kheaders"))
+        and not entry.name.startswith(OTHERS)
+        and entry.stat(follow_symlinks=False).st_uid == os.geteuid()
     }
     return Possessions(frozenset(open_files), frozenset(mounts), frozenset(ours))
 

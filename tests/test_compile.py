@@ -78,6 +78,7 @@ class TestRealInputs:
         (own,) = (deb for deb in debian_headers.debs if debian_headers.release in deb.name)
         for headers in (debian_headers.archive, debian_headers.layers[-1], own):
             compiled = make(headers, machine=debian_headers.srcarch).compile(REAL, form="memory")
+            assert compiled.found is not None
             assert compiled.found.facts.release == debian_headers.release
             objects.add(compiled.object)
         objects.add(make(debian_headers.archive).compile(REAL, form="directory").object)
@@ -201,5 +202,6 @@ def test_falls_through_to_the_next_headers(tmp_path: Path, clang: Clang) -> None
     root = mini_root(tmp_path, mini_archive(extra={"include/linux/sched.h": b"struct task_struct {\n"}))
     root.files(f"{root.modules}/build", mini())
     compiled = context(root, tmp_path, cc=" ".join(clang.argv)).compile(PROGRAM, defines=["ADD=1"])
+    assert compiled.found is not None
     assert compiled.found.candidate.source == "build"
     assert any(r.source == "sysfs" and "does not compile" in r.reason for r in compiled.found.rejections)

@@ -366,9 +366,7 @@ class TestPlaces:
         assert store.tree("k") is None
         assert "XDG_RUNTIME_DIR" in (store.writable("boot") or "")
         for call in (lambda: store.publish_tree("k", never), lambda: store.put_record("s", "k", {}, boot=True)):
-            with pytest.raises(
-                StoreError, match=r"no place for boot entries: XDG_RUNTIME_DIR .* with --store or"
-            ):
+            with pytest.raises(StoreError, match=r"no place for boot entries: XDG_RUNTIME_DIR .* with --store or"):
                 call()
 
     def test_manifest_is_plain_json(self, store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kheaders.version import VERSION as __version__
+from kheaders.version import VERSION as _VERSION
 
 if TYPE_CHECKING:
     from kheaders.api import Context
@@ -16,31 +16,42 @@ if TYPE_CHECKING:
     from kheaders.headers.chain import Found
     from kheaders.headers.headerset import HeaderSet
     from kheaders.headers.verify import Verdict
+    from kheaders.interface.blob import Blob
+    from kheaders.interface.lookup import Item
+    from kheaders.interface.slice import Slice
     from kheaders.kernel import Kernel
 
+__version__ = _VERSION
+
 _HOMES = {
+    "Blob": "kheaders.interface.blob",
     "Compiled": "kheaders.compile",
     "Compiler": "kheaders.compilers.find",
     "Context": "kheaders.api",
     "FetchedHeaders": "kheaders.fetching",
     "Found": "kheaders.headers.chain",
     "HeaderSet": "kheaders.headers.headerset",
+    "Item": "kheaders.interface.lookup",
     "Kernel": "kheaders.kernel",
     "KheadersError": "kheaders.errors",
     "Report": "kheaders.doctor",
+    "Slice": "kheaders.interface.slice",
     "Verdict": "kheaders.headers.verify",
 }
 
 __all__ = [
+    "Blob",
     "Compiled",
     "Compiler",
     "Context",
     "FetchedHeaders",
     "Found",
     "HeaderSet",
+    "Item",
     "Kernel",
     "KheadersError",
     "Report",
+    "Slice",
     "Verdict",
 ]
 

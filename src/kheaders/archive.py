@@ -283,13 +283,13 @@ class _Reader:
     def _verify_checksum(self, header: bytes) -> None:
         field = header[148:156]  # counts as blanks
         total = self._number(field) + sum(field) - 8 * 0x20
-        # Adler-32 (RFC 1950) holds the sum of the bytes and 1, modulo 65521, and takes a twentieth of the time of sum().
+        # Adler-32 (RFC 1950) holds the sum of the bytes and 1, modulo 65521, twenty times as fast as sum().
         if adler32(header) & 0xFFFF != (total + 1) % 65521:
             raise self._bad("a damaged member header (checksum)")
 
     def _data(self, length: int) -> bytes:
         if length > self._limits.unpacked:
-            raise self._bad(f"a member of {length} bytes", "raise the limit on unpacked size if that is right")
+            raise self._bad(f"a member of {length} bytes", "set KHEADERS_UNPACK_LIMIT higher if it may be trusted")
         padded = length + -length % BLOCK
         end = self._at + padded
         if end <= len(self._buffer):

@@ -19,7 +19,7 @@ MAX_STREAMS = 4096
 """Streams (gzip members, zstd frames) that may follow each other; each costs a decoder, so they are bounded."""
 
 _READ = 1024 * 1024
-_PIECE = 4 * 1024 * 1024
+_PIECE = 1024 * 1024
 _PREFIX = 16
 
 _MAGICS = (

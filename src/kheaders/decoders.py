@@ -25,7 +25,9 @@ LZOP = b"\x89LZO\x00\x0d\x0a\x1a\x0a"
 def check_limit(total: int, limit: int, name: str, slack: int = 0) -> None:
     """Raise ArchiveError if *total* bytes are more than *limit*, by more than *slack*."""
     if total > limit + slack:
-        raise ArchiveError(f"{name}: unpacks to more than {limit} bytes", "raise the unpack limit if it may be trusted")
+        raise ArchiveError(
+            f"{name}: unpacks to more than {limit} bytes", "set KHEADERS_UNPACK_LIMIT higher if it may be trusted"
+        )
 
 
 class Decoder(Protocol):

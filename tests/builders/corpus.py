@@ -1,4 +1,6 @@
-"""Kernels and programs over which slices are proven: Debian's kernels, its BPF samples, and the programs in tests/corpus.
+"""Kernels and programs over which slices are proven: Debian's kernels, its BPF samples, and our own.
+
+Our own are in tests/corpus.
 
 Everything is fetched by apt and kept in the tests' cache: ``fetched/SUITE-ARCH``, ``samples-6.1``.
 """
@@ -21,7 +23,13 @@ from kheaders.sources.apt import FetchRequest, fetch
 OWN = Path(__file__).resolve().parents[1] / "corpus"
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "7.2": "sid"}
 _SOURCE = "linux-source-6.1"
-_WANTED = ("samples/bpf/", "tools/lib/bpf/", "tools/testing/selftests/bpf/bpf_", "scripts/bpf_doc.py")
+_WANTED = (
+    "samples/bpf/",
+    "tools/lib/bpf/",
+    "tools/testing/selftests/bpf/bpf_",
+    "scripts/bpf_doc.py",
+    "include/uapi/linux/bpf.h",
+)
 _KERNEL_HEADER = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<(?:linux|net|uapi|asm|generated)/", re.M)
 
 
@@ -82,9 +90,6 @@ def _unpack_source(place: Path) -> None:
         for member in tar:
             name = member.name.partition("/")[2]
             if member.isfile() and name.startswith(_WANTED):
-                member.name = name
-                tar.extract(member, place, filter="data")
-            elif member.isfile() and name == "include/uapi/linux/bpf.h":
                 member.name = name
                 tar.extract(member, place, filter="data")
     deb.unlink()

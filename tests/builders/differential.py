@@ -106,12 +106,16 @@ def parts(data: bytes) -> dict[str, object]:
             continue
         if isinstance(section, RelocationSection):
             symbols = elf.get_section(section["sh_link"])
-            rows = [(r["r_offset"], r["r_info_type"], named(symbols.get_symbol(r["r_info_sym"]))) for r in section.iter_relocations()]
-            found[section.name] = rows
+            assert isinstance(symbols, SymbolTableSection)
+            found[section.name] = [
+                (r["r_offset"], r["r_info_type"], named(symbols.get_symbol(r["r_info_sym"])))
+                for r in section.iter_relocations()
+            ]
         elif isinstance(section, SymbolTableSection):
             defined = [s for s in section.iter_symbols() if isinstance(s["st_shndx"], int)]
-            symbols = [(named(s), s["st_value"], s["st_size"], str(s["st_info"])) for s in defined]
-            found[section.name] = sorted(row for row in symbols if not row[0].startswith((*_LEFT_OUT, ".L", "__UNIQUE_ID")))
+            kept = [s for s in defined if not elf.get_section(s["st_shndx"]).name.startswith(_LEFT_OUT)]
+            rows = [(named(s), s["st_value"], s["st_size"], str(s["st_info"])) for s in kept]
+            found[section.name] = sorted(row for row in rows if not row[0].startswith(".L"))
         else:
             found[section.name] = (section["sh_type"], section["sh_flags"], section["sh_addralign"], section.data())
     return found

@@ -17,11 +17,13 @@ PACKAGE_OF = {
     "bpftool": "bpftool",
     "clang": "clang",
     "insmod": "kmod",
+    "ld": "binutils",
     "llvm-objdump": "llvm",
     "lz4": "lz4",
     "lzop": "lzop",
     "modprobe": "kmod",
     "strace": "strace",
+    "strip": "binutils",
     "xz": "xz-utils",
     "zstd": "zstd",
 }

@@ -47,19 +47,22 @@ TEXTS = {
     "#define self_named self_named\nextern int self_named;\n#define TESTED_ONLY\n#define SHARED 1\n"
     "#define REDEFINED 1\n#undef REDEFINED\n#define REDEFINED 2\n#define REMOVED 1\n#undef REMOVED\n"
     "#define MAKE_GETTER(name) static inline int get_##name(void) { return LEVEL_##name; }\n"
-    "MAKE_GETTER(low)\nMAKE_GETTER(high)\n#define call_me(x) ((x) + 1)\nstatic inline int (call_me)(int x) { return x + 1; }\n",
+    "MAKE_GETTER(low)\nMAKE_GETTER(high)\n#define call_me(x) ((x) + 1)\n"
+    "static inline int (call_me)(int x) { return x + 1; }\n",
     "config.h": "#define __ARG_PLACEHOLDER_1 0,\n#define __take_second_arg(__ignored, val, ...) val\n"
     "#define __is_defined(x) ___is_defined(x)\n#define ___is_defined(val) ____is_defined(__ARG_PLACEHOLDER_##val)\n"
     "#define ____is_defined(arg1_or_junk) __take_second_arg(arg1_or_junk 1, 0)\n"
     "#define IS_ENABLED(option) __is_defined(option)\n",
     "packed.h": "#include <linux/base.h>\n#pragma pack(push, 1)\nstruct tight { char c; int i; };\n#pragma pack(pop)\n"
     "struct loose { char c; int i; };\nstruct attributed { char c; int i; } __packed;\n"
-    "_Static_assert(sizeof(struct tight) == 5, \"tight\");\n_Static_assert(sizeof(struct not_here *) == 8, \"x\");\n",
+    '_Static_assert(sizeof(struct tight) == 5, "tight");\n_Static_assert(sizeof(struct not_here *) == 8, "x");\n',
     "shadow.h": "#include <linux/base.h>\nstruct request { int kernels; };\nint schedule(void);\n"
-    "static inline int current_age(void) { return 5; }\nextern int jiffies;\n#define min(a, b) ((a) < (b) ? (a) : (b))\n"
+    "static inline int current_age(void) { return 5; }\nextern int jiffies;\n"
+    "#define min(a, b) ((a) < (b) ? (a) : (b))\n"
     "static inline int helper(int x) { return x * 3; }\nenum { EXISTING = 1 };\n",
     "chain.h": "#include <linux/base.h>\nstatic inline int third(int x) { return x + 3; }\n"
-    "static inline int second(int x) { return third(x) * 2; }\nstatic inline int first(int x) { return second(x) - 1; }\n"
+    "static inline int second(int x) { return third(x) * 2; }\n"
+    "static inline int first(int x) { return second(x) - 1; }\n"
     "static inline int unused(int x) { return first(x); }\n",
     "tagged.h": "struct __kernel_storage { int space[8]; };\n#define storage __kernel_storage\n"
     "struct again; struct again { struct again *next; };\nunion word { int i; char c[4]; };\n"
@@ -72,7 +75,8 @@ TEXTS = {
     "static inline int optimised(void) { return 0; }\n#endif\n",
     "byteorder/little.h": "#define __LITTLE_ENDIAN 1234\n#define cpu_to_be(x) __builtin_bswap32(x)\n",
     "byteorder/big.h": "#define __BIG_ENDIAN 4321\n#define cpu_to_be(x) (x)\n",
-    "wraps_big.h": "#include <linux/byteorder/big.h>\n#define WRAPPED 1\n",
+    "also_order.h": "#include <linux/byteorder/little.h>\n#define ALSO 1\n",
+    "aa_wraps_big.h": "#include <linux/byteorder/big.h>\n#define WRAPPED 1\n",
     "uses_order.h": "#include <linux/byteorder/little.h>\n#include <linux/conditional.h>\n"
     "#ifdef __BIG_ENDIAN\n#define ORDER 1\n#else\n#define ORDER 2\n#endif\n",
 }

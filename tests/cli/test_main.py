@@ -18,7 +18,15 @@ from kheaders.cli import options
 from kheaders.cli.main import BROKEN_PIPE, INTERNAL, INTERRUPTED
 from kheaders.errors import HeadersNotFound, KheadersError, ToolFailed
 
-ARGUMENTS = {"extract": ["d"], "compile": ["p.c"], "cache": ["list"], "completion": ["bash"]}
+ARGUMENTS = {
+    "extract": ["d"],
+    "compile": ["p.c"],
+    "blob": ["info"],
+    "show": ["x"],
+    "slice": ["p.c"],
+    "cache": ["list"],
+    "completion": ["bash"],
+}
 """What a command needs besides options."""
 
 

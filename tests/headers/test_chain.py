@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from builders.mini import OPTIONS, Offers, mini, mini_archive
 from builders.root import BOOT_ID, BUILD_ID, FakeRoot, unprivileged
 from kheaders import kernel
-from kheaders.errors import HeadersNotFound, VerificationError
+from kheaders.errors import CompilerError, HeadersNotFound, VerificationError
 from kheaders.forms.directory import tree
 from kheaders.headers.chain import Approver, Chain
 from kheaders.headers.headerset import HeaderSet
@@ -246,6 +247,45 @@ class TestUnusableStore:
                 assert asked.first(YES).headers.release is not None
             finally:
                 (directory / "here").chmod(0o755)
+
+
+class TestAhead:
+    def test_finds_the_same_and_asks_once(self, chain: Make) -> None:
+        first, second = Offers("first", BROKEN, GOOD), Offers("second", GOOD)
+        asked = chain(first, second)
+        before = threading.active_count()
+        with asked.ahead():
+            pass
+        assert (first.asked, second.asked, threading.active_count()) == (1, 0, before)
+        assert [found.candidate.source for found in asked.found()] == ["first", "second"]
+        assert (first.asked, second.asked) == (1, 1) and len(asked.rejections) == 1
+        assert asked.first().candidate.source == "first" and first.asked == 2
+
+    def test_nothing(self, chain: Make) -> None:
+        asked = chain(Offers("a", BROKEN))
+        with asked.ahead():
+            pass
+        with pytest.raises(HeadersNotFound, match="no headers of kernel"):
+            asked.first()
+
+    def test_what_fails_there_is_raised_here(self, chain: Make) -> None:
+        class Faulty(Offers):
+            def offers(self, request: Request) -> Iterator[Candidate | Rejection]:
+                raise ZeroDivisionError
+
+        asked = chain(Faulty("a"))
+        with asked.ahead():
+            pass
+        with pytest.raises(ZeroDivisionError):
+            next(asked.found())
+
+    def test_a_body_that_fails_leaves_no_thread(self, chain: Make) -> None:
+        before = threading.active_count()
+        asked = chain(Offers("a", GOOD))
+        with pytest.raises(CompilerError), asked.ahead():
+            raise CompilerError("no compiler")
+        assert threading.active_count() == before
+        assert asked.first().candidate.source == "a"
 
 
 def test_kernel_of_adopted_headers(chain: Make) -> None:

@@ -99,6 +99,7 @@ class TestContainer:
         root.link(f"{root.modules}/build", "/usr/src/link")
         root.link("/usr/src/link", "/usr/src/real")
         compiled = context(root, tmp_path, cc=cc).compile(PROGRAM)
+        assert compiled.found is not None
         assert compiled.found.candidate.source == "build"
 
     def test_links_cannot_leave_it(self, tmp_path: Path) -> None:
@@ -118,6 +119,7 @@ class TestContainer:
         root.module(f"kheaders.ko{'.' + kind if kind else ''}", compress(module(mini_archive()), kind))
         monkeypatch.setenv("PATH", str(tmp_path / "empty"))
         compiled = context(root, tmp_path, cc=cc).compile(PROGRAM)
+        assert compiled.found is not None
         assert compiled.found.candidate.source == "module"
 
     def test_without_proc_and_sys(self, tmp_path: Path) -> None:

@@ -14,9 +14,8 @@ import pytest
 from builders.interface import ANIMALS, built, content, headers
 from kheaders.errors import BlobError
 from kheaders.interface.blob import Blob
-from kheaders.interface.index import KINDS
 from kheaders.interface.place import replacing
-from kheaders.interface.schema import ROWS
+from kheaders.interface.schema import KINDS, ROWS
 from kheaders.interface.verify import problems
 
 

@@ -72,7 +72,7 @@ def test_a_changed_byte(exported: Path, tmp_path: Path, at: float) -> None:
 def test_truncated(exported: Path, tmp_path: Path, part: float) -> None:
     data = exported.read_bytes()
     (tmp_path / "bad").write_bytes(data[: int(len(data) * part)])
-    with pytest.raises(BlobError, match="damaged|no exported blob"):
+    with pytest.raises(BlobError, match=r"damaged|no exported blob"):
         restore(tmp_path / "bad", tmp_path / "out")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.interface import headers
+from builders.interface import FILES, headers
 from builders.mini import context, mini_archive, mini_root
 from builders.root import RELEASE, FakeRoot
 from kheaders import kernel as kernels
@@ -93,13 +93,14 @@ def test_a_failed_build_leaves_nothing(store: Store, kernel: Kernel, compiler: C
     assert store.entries() == [] and shelf.locate(store, kernel, "x86") is None
 
 
+PADDING = {"include/linux/padding.h": FILES["include/linux/padding.h"]}
+
+
 class TestContext:
     """The library's calls on a machine that shows its headers in sysfs, and then does not."""
 
-    PADDING = {"include/linux/padding.h": "".join(f"#define PADDING_{i} {i}\n" for i in range(4000)).encode()}
-
     def test_without_headers_afterwards(self, tmp_path: Path, compiler: Compiler) -> None:
-        root = mini_root(tmp_path, mini_archive(extra=self.PADDING))
+        root = mini_root(tmp_path, mini_archive(extra=PADDING))
         opened = context(root, tmp_path)
         with pytest.raises(BlobError, match=f"{RELEASE} has no blob.*kheaders blob build"):
             opened.blob()
@@ -119,7 +120,7 @@ class TestContext:
         assert b"int tgid;" in piece.text and b"sk_buff" not in piece.text
 
     def test_to_a_file(self, tmp_path: Path, compiler: Compiler) -> None:
-        opened = context(mini_root(tmp_path, mini_archive(extra=self.PADDING)), tmp_path)
+        opened = context(mini_root(tmp_path, mini_archive(extra=PADDING)), tmp_path)
         path = opened.build_blob(tmp_path / "my.kheaders")
         with pytest.raises(BlobError):
             opened.blob()
@@ -130,7 +131,7 @@ class TestContext:
 
     def test_named_headers_say_whose_they_are(self, tmp_path: Path, compiler: Compiler) -> None:
         archive = tmp_path / "other.tar.xz"
-        archive.write_bytes(mini_archive("5.10.0-1-amd64", extra=self.PADDING))
+        archive.write_bytes(mini_archive("5.10.0-1-amd64", extra=PADDING))
         root = mini_root(tmp_path)
         named = context(root, tmp_path, headers=archive)
         path = named.build_blob()

@@ -93,7 +93,10 @@ PROGRAMS = {
     "a macro defined again": ("macros", "int f(void) { return REDEFINED; }"),
     "a macro that was removed": ("macros", "#ifdef REMOVED\n#error seen\n#endif\nint f(void) { return 1; }"),
     "a macro that is only tested": ("macros", "#ifndef TESTED_ONLY\n#error gone\n#endif\nint f(void) { return 1; }"),
-    "defined() and numbers": ("macros", "#if !defined(SHARED) || SHARED != 1\n#error no\n#endif\nint f(void) { return 1; }"),
+    "defined() and numbers": (
+        "macros",
+        "#if !defined(SHARED) || SHARED != 1\n#error no\n#endif\nint f(void) { return 1; }",
+    ),
     "IS_ENABLED": ("config", "int f(void) { return IS_ENABLED(CONFIG_SMP) * 2 + IS_ENABLED(CONFIG_NOT_SET); }"),
     "configuration in a condition": ("config", "#ifdef CONFIG_SMP\nint f(void) { return CONFIG_HZ; }\n#endif\n"),
     "packing by pragma": (
@@ -118,7 +121,10 @@ PROGRAMS = {
         "int f(void) { return sizeof(struct person) + offsetof(struct person, list); }",
     ),
     "typeof a member": ("person", "typeof(((struct person *)0)->part) p; int f(void) { return p.value; }"),
-    "a designated initialiser": ("person", "struct person p = {.age = 4, .part = {.value = 5}}; int f(void) { return p.age; }"),
+    "a designated initialiser": (
+        "person",
+        "struct person p = {.age = 4, .part = {.value = 5}}; int f(void) { return p.age; }",
+    ),
     "a statement expression": ("person", "int f(struct person *p) { return ({ typeof(*p) *q = p; q->age; }); }"),
 }
 
@@ -130,7 +136,8 @@ def test_the_same_code(same: Same, headers: str, program: str) -> None:
 
 OWN = {
     "a tag": "struct request { int own; };\nint f(struct request *r) { return r->own; }",
-    "a function": "int schedule2; static int helper2(int x) { return x; }\nint f(void) { return helper2(1) + schedule2; }",
+    "a function": "int schedule2; static int helper2(int x) { return x; }\n"
+    "int f(void) { return helper2(1) + schedule2; }",
     "a local": "int f(int x) { int jiffies = x, helper = 2; return jiffies + helper; }",
     "a parameter": "int f(int schedule, int current_age) { return schedule + current_age; }",
     "a member": "struct mine { int jiffies, schedule; };\nint f(struct mine *m) { return m->jiffies + m->schedule; }",
@@ -163,7 +170,9 @@ def test_what_nobody_asks_for_stays_away(same: Same) -> None:
 
 
 def test_only_what_the_include_lines_give_is_visible(same: Same, small: Kernel) -> None:
-    same("#ifdef ANSWER\n#error seen\n#endif\nstruct person { int mine; };\nint f(struct person *p) { return p->mine; }")
+    same(
+        "#ifdef ANSWER\n#error seen\n#endif\nstruct person { int mine; };\nint f(struct person *p) { return p->mine; }"
+    )
     outcome = refused(small, "int f(struct person *p) { return p->age; }", "macros")
     assert "person" in outcome.sliced.reason
 
@@ -180,7 +189,9 @@ def test_the_programs_own_headers_are_read(same: Same, small: Kernel, tmp_path: 
     (tmp_path / "deep").mkdir()
     (tmp_path / "mine.h").write_text("#include <linux/person.h>\n#include <deep/other.h>\n#define AGE(p) ((p)->age)\n")
     (tmp_path / "deep/other.h").write_text('#include "mine.h"\n#include <linux/macros.h>\n#define N ANSWER\n')
-    (tmp_path / "program.c").write_text('#include "mine.h"\n#include "mine.h"\nint f(struct person *p) { return AGE(p) + N; }\n')
+    (tmp_path / "program.c").write_text(
+        '#include "mine.h"\n#include "mine.h"\nint f(struct person *p) { return AGE(p) + N; }\n'
+    )
     source = (tmp_path / "program.c").read_text().replace('#include "mine.h"\n#include "mine.h"', '#include "mine.h"')
     (tmp_path / "mine.h").write_text("#pragma once\n" + (tmp_path / "mine.h").read_text())
     (tmp_path / "deep/other.h").write_text("#pragma once\n" + (tmp_path / "deep/other.h").read_text())

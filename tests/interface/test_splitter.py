@@ -8,13 +8,9 @@ from hypothesis import strategies as st
 
 from kheaders.interface.splitter import SENTINEL, linemarker, separate, split
 
-C_LIKE = st.lists(
-    st.sampled_from(
-        [b"{", b"}", b"(", b")", b";", b'"', b"'", b"\\", b"\n", b"@;", b"@", b"=", b" ", b"#", b"# 1 \"x\"\n", b"#define A {\n"]
-        + [b"struct s", b"int f", b"__attribute__((", b"))", b"typedef", b"asm(", b",", b"/*", b"*/", b"//", b"\\\n", b"\0", b"\xff"]
-    ),
-    max_size=60,
-).map(b"".join)
+SOUP = b"{ } ( ) ; \" ' \\ @; @ = # struct int typedef f s __attribute__(( )) asm( , /* */ //".split()
+LINES = (b"\n", b"\\\n", b" ", b"\0", b"\xff", b'\n# 1 "x"\n', b"\n#define A {\n")
+C_LIKE = st.lists(st.sampled_from([*SOUP, *LINES]), max_size=60).map(b"".join)
 
 
 def pieces(code: bytes) -> list[bytes]:
@@ -105,12 +101,21 @@ FORMS = {
         b"struct s a = (struct s) { f(1) }; int b;",
         [(b"struct s a = (struct s) { f(1) };", False), (b"int b;", False)],
     ),
-    "an enum of a type": (b"enum e : unsigned char { A }; int b;", [(b"enum e : unsigned char { A };", False), (b"int b;", False)]),
+    "an enum of a type": (
+        b"enum e : unsigned char { A }; int b;",
+        [(b"enum e : unsigned char { A };", False), (b"int b;", False)],
+    ),
     "a brace in a string": (b'char a[] = "{"; int b;', [(b'char a[] = "{";', False), (b"int b;", False)]),
     "a brace as a character": (b"char a = '{'; int b;", [(b"char a = '{';", False), (b"int b;", False)]),
     "a semicolon in a string": (b'char a[] = ";;"; int b;', [(b'char a[] = ";;";', False), (b"int b;", False)]),
-    "a quoted quote": (b"char a = '\"'; int b; char c = '\"';", [(b"char a = '\"';", False), (b"int b;", False), (b"char c = '\"';", False)]),
-    "a statement expression": (b"int a = ({ int c = 1; c; }); int b;", [(b"int a = ({ int c = 1; c; });", False), (b"int b;", False)]),
+    "a quoted quote": (
+        b"char a = '\"'; int b; char c = '\"';",
+        [(b"char a = '\"';", False), (b"int b;", False), (b"char c = '\"';", False)],
+    ),
+    "a statement expression": (
+        b"int a = ({ int c = 1; c; }); int b;",
+        [(b"int a = ({ int c = 1; c; });", False), (b"int b;", False)],
+    ),
     "a function that returns a struct defined there": (
         b"struct s { int a; } f(void) { } int b;",
         [(b"struct s { int a; } f(void) { }", True), (b"int b;", False)],
@@ -120,7 +125,10 @@ FORMS = {
         b"struct s { int a; } __attribute__((aligned((1 << (6))))); int b;",
         [(b"struct s { int a; } __attribute__((aligned((1 << (6)))));", False), (b"int b;", False)],
     ),
-    "a pointer to a function with a default": (b"int (*p)(int) = 0; int b;", [(b"int (*p)(int) = 0;", False), (b"int b;", False)]),
+    "a pointer to a function with a default": (
+        b"int (*p)(int) = 0; int b;",
+        [(b"int (*p)(int) = 0;", False), (b"int b;", False)],
+    ),
 }
 
 

@@ -104,7 +104,7 @@ class Chain:
         import threading
 
         search = self._search()
-        first: list[Found | None | BaseException] = []
+        first: list[Found | BaseException | None] = []
 
         def look() -> None:
             try:

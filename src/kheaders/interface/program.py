@@ -126,16 +126,26 @@ def _user_file(name: str, beside: list[str], directories: Sequence[str]) -> tupl
 
 
 _CALL = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
+_ARGUMENTS = 2048
+"""Bytes after a parenthesis that are looked at; what is longer is no call of a macro."""
+_CALLS = 20_000
+"""Calls in one file that are looked at one by one; in a larger one every word may be an argument of each."""
 _ENDS = re.compile(rb"[;{}]|\Z")
 
 
 def _arguments(clean: bytes, calls: dict[bytes, set[bytes]]) -> None:
     """Collect the words in parentheses after each name; of nested ones for every name."""
-    for match in _CALL.finditer(clean):
+    for number, match in enumerate(_CALL.finditer(clean)):
+        if number > _CALLS:
+            every = set(_WORD.findall(clean))
+            for known in calls:
+                calls[known] = every
+            return
         name = match[1]
         if name not in _NO_CALLS:
-            end = _ENDS.search(clean, match.end())
-            found = _WORD.findall(clean, match.end(), end.start() if end else len(clean))
+            limit = match.end() + _ARGUMENTS
+            end = _ENDS.search(clean, match.end(), limit)
+            found = _WORD.findall(clean, match.end(), end.start() if end else limit)
             calls.setdefault(name, set()).update(found)
 
 

@@ -16,7 +16,7 @@ def chain_to(blob: Blob, program: Program, piece: Slice, marker: bytes) -> tuple
     The last element tells file and line as well. Empty if nothing in the slice holds it.
     """
     declarations, macros = frozenset(piece.declarations), frozenset(piece.macros)
-    start = [number for number in blob.numbers(program.words).values()]
+    start = list(blob.numbers(program.words).values())
     return _search(blob, start, declarations, macros, lambda text: marker in text)
 
 

@@ -28,7 +28,7 @@ NAME = "<stdin>"
 
 FIRST = ("include/linux/", "include/net/")
 """Read before the others: most programs include these, and a header is best read in the surroundings that it meets."""
-_LEFT_OUT = ("include/generated/", "include/config/", "include/dt-bindings/")
+_LEFT_OUT = ("include/config/", "include/dt-bindings/", "include/generated/autoconf.h")
 _OF_THE_COMPILER = frozenset(("stdarg.h", "stddef.h", "stdint.h", "stdbool.h", "limits.h", "float.h", "iso646.h"))
 
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
@@ -101,7 +101,7 @@ def top_level(headers: HeaderSet, popularity: Mapping[str, int]) -> Iterator[str
     """
     own = f"arch/{headers.srcarch}/include/"
     paths = [path for path in headers.files if path.startswith(("include/", own))]
-    paths = [path for path in paths if not path.startswith(_LEFT_OUT) and "/generated/autoconf" not in path]
+    paths = [path for path in paths if not path.startswith(_LEFT_OUT)]
     yield from sorted(paths, key=lambda path: (-popularity.get(path, 0), not path.startswith(FIRST), path))
 
 

@@ -84,7 +84,9 @@ def archive(kernel: bytes, name: str) -> bytes | None:
 
 def _fits(size: int, limit: int, name: str) -> None:
     if size > limit:
-        raise ArchiveError(f"{name}: unpacks to more than {limit} bytes", "raise the unpack limit if it may be trusted")
+        raise ArchiveError(
+            f"{name}: unpacks to more than {limit} bytes", "set KHEADERS_UNPACK_LIMIT higher if it may be trusted"
+        )
 
 
 def _is_zboot(image: bytes) -> bool:

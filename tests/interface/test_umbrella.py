@@ -1,0 +1,72 @@
+"""The pass over all headers: what is left out and why, and what comes last."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import need
+from builders.compilers import compilers
+from builders.small_kernel import PADDING, small_kernel
+from kheaders.compilers.find import find
+from kheaders.interface.umbrella import Pass, preprocess
+
+
+def passed(**more: bytes) -> Pass:
+    """The pass over the small kernel with *more* headers below include/linux."""
+    if not compilers():
+        need.missing("no clang here, neither ziglang's nor the system's", package="clang")
+    return preprocess(small_kernel(**more), find())
+
+
+@pytest.fixture(scope="module")
+def usual() -> Pass:
+    """The pass over headers that go wrong in each way."""
+    return passed(
+        stops=b"#error not on this machine\n",
+        asks=b"#include <asm/nowhere.h>\nint asks;\n",
+        reaches=b"#include <linux/asks.h>\nint reaches;\n",
+        open_brace=b"struct never_closed { int a;\n",
+        after_open=b"int survives_the_brace;\n",
+        odd_bytes=b"/* \xff\xfe */ int odd_bytes;\r\nint crlf;\r\n",
+        empty=b"",
+        no_newline=b"int no_newline;",
+        zz_intruder=b"#define ANSWER 666\n",
+    )
+
+
+def test_headers_that_stop_are_left_out_with_their_words(usual: Pass) -> None:
+    assert "not on this machine" in usual.failed["include/linux/stops.h"]
+
+
+def test_headers_that_ask_for_missing_ones_are_left_out_by_name(usual: Pass) -> None:
+    assert "asm/nowhere.h" in usual.failed["include/linux/asks.h"]
+    assert "asm/nowhere.h" in usual.failed["include/linux/reaches.h"]
+    assert "this-is-not-there" in usual.failed["include/linux/broken_inside.h"]
+
+
+def test_the_others_are_there(usual: Pass) -> None:
+    for path in ("include/linux/person.h", "include/linux/empty.h", "include/linux/after_open.h"):
+        assert path in usual.headers
+        assert path not in usual.failed
+    for text in (b"survives_the_brace", b"odd_bytes", b"crlf", b"no_newline", b"PADDING_NUMBER_2999"):
+        assert text in usual.text
+
+
+def test_a_header_that_defines_anew_comes_after_what_it_would_disturb(usual: Pass) -> None:
+    order = list(usual.headers)
+    assert order.index("include/linux/zz_intruder.h") > order.index("include/linux/macros.h")
+    assert order.index("include/linux/zz_intruder.h") > order.index("include/linux/padding.h")
+
+
+def test_a_header_that_includes_an_intruder_comes_last_too(usual: Pass) -> None:
+    order = list(usual.headers)
+    assert order.index("include/linux/uses_order.h") < order.index("include/linux/aa_wraps_big.h")
+
+
+def test_each_header_is_included_once_and_from_the_tree(usual: Pass) -> None:
+    assert len(set(usual.headers)) == len(usual.headers)
+    assert all(path.startswith(("include/", "arch/x86/include/")) for path in usual.headers)
+
+
+def test_padding_is_what_it_says() -> None:
+    assert len(PADDING) > 1 << 16
