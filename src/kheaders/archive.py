@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from time import sleep
 from typing import TYPE_CHECKING, BinaryIO
 from zlib import adler32
 
@@ -25,6 +26,9 @@ MAX_NAME = 4096
 MAX_DEPTH = 100
 """Levels of directories; kernel headers have about ten."""
 HINT = "get the archive anew from where it came"
+
+_GRACE = 0.001
+"""Seconds that the reader leaves to the decompressor; a piece of 1 MiB takes that some seven times."""
 
 _REGULAR = (b"0", b"\0", b"7")
 _PLAIN = re.compile(r"\./(?:[^/.\0\n][^/\0\n]*/)*[^/.\0\n][^/\0\n]*").fullmatch
@@ -114,6 +118,10 @@ class _Ahead:
             self._queue.put(None)
             return b""
         if isinstance(item, bytes):
+            if self._queue.empty():
+                # The decompressor has just begun its next piece, and needs the interpreter's lock a few times while its
+                # buffer grows. Each time it would wait for a reader at work, until hardly anything overlapped.
+                sleep(_GRACE)
             return item
         self._queue.put(item)
         raise item
@@ -289,7 +297,9 @@ class _Reader:
 
     def _data(self, length: int) -> bytes:
         if length > self._limits.unpacked:
-            raise self._bad(f"a member of {length} bytes", "set KHEADERS_UNPACK_LIMIT higher if it may be trusted")
+            raise self._bad(
+                f"a member of {length} bytes", "raise the limit, KHEADERS_UNPACK_LIMIT, if it may be trusted"
+            )
         padded = length + -length % BLOCK
         end = self._at + padded
         if end <= len(self._buffer):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.job import Job, Result, execute
-from kheaders.errors import BlobError, CompileFailed, HeadersNotFound, StoreError, UsageError
+from kheaders.errors import BlobError, CompileFailed, HeadersNotFound, UsageError
 
 # A compile from a slice must not wait for what only the full headers need: that is imported where it is used.
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from kheaders.interface.slice import Slice
     from kheaders.objects import Difference
     from kheaders.slicing import SliceAttempt
-    from kheaders.store import Entry
 
 FormName = Literal["auto", "slice", "memory", "directory"]
 
@@ -89,7 +88,7 @@ def check(chain: Chain, compiler: Compiler, job: Job, compiled: Compiled) -> Com
 def _with_headers(
     chain: Chain, compiler: Compiler, job: Job, form: FormName, program: bytes, attempt: SliceAttempt | None
 ) -> Compiled:
-    from kheaders.forms.directory import DirectoryForm
+    from kheaders.forms.directory import DirectoryForm, tree
     from kheaders.forms.memory import MemoryForm
     from kheaders.trial import approver
 
@@ -107,27 +106,6 @@ def _with_headers(
             output = _accepted(result, compiler, attempt)
             return Compiled(output, result, chosen.name, found.facts.release, found, why_not_slice=why)
     raise chain.nothing()
-
-
-def tree(chain: Chain, found: Found) -> Entry:
-    """The directory form of *found* in the chain's store; made if it is missing or was damaged. Raises StoreError."""
-    from kheaders.forms.directory import write
-    from kheaders.sources.candidate import Request
-    from kheaders.sources.stored import remember_tree
-
-    store = chain.store
-    existing = found.entry or store.tree(found.facts.digest)
-    if existing is not None:
-        return existing
-    headers = found.headers
-    if headers.digest != found.facts.digest:
-        raise StoreError(f"{found.candidate.location}: changed while it was read", "run the command again")
-    final = store.tree_path(headers.digest)
-    kernel = chain.kernel_of(found)
-    meta = {"source": found.candidate.location, "kernel": kernel.release}
-    entry = store.publish_tree(headers.digest, lambda fd: write(headers, fd, final), meta=meta)
-    remember_tree(store, Request(kernel, chain.request.sysroot), headers.digest)
-    return entry
 
 
 def program_text(job: Job) -> bytes:

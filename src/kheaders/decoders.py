@@ -26,7 +26,8 @@ def check_limit(total: int, limit: int, name: str, slack: int = 0) -> None:
     """Raise ArchiveError if *total* bytes are more than *limit*, by more than *slack*."""
     if total > limit + slack:
         raise ArchiveError(
-            f"{name}: unpacks to more than {limit} bytes", "set KHEADERS_UNPACK_LIMIT higher if it may be trusted"
+            f"{name}: unpacks to more than {limit} bytes",
+            "raise the limit, KHEADERS_UNPACK_LIMIT, if it may be trusted",
         )
 
 

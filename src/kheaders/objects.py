@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from kheaders.errors import KheadersError
 
 _DEBUG = (".debug", ".rel.debug", ".rela.debug")
+_DISCARDED = ".discard"
+"""What the kernel's linker script throws away (DISCARDS, include/asm-generic/vmlinux.lds.h), and no loader reads."""
 _TABLES = (".symtab", ".strtab", ".shstrtab", ".llvm_addrsig", ".rel.BTF", ".relBTF")
 
 
@@ -66,7 +68,12 @@ def _sections(data: bytes) -> dict[str, _Section]:
         found = {}
         for number, section in enumerate(elf.iter_sections()):
             name = section.name
-            if isinstance(section, RelocationSection) or not name or name in _TABLES or name.startswith(_DEBUG):
+            if (
+                isinstance(section, RelocationSection)
+                or not name
+                or name in _TABLES
+                or name.startswith((*_DEBUG, _DISCARDED))
+            ):
                 continue
             content = section.data() if section["sh_type"] != "SHT_NOBITS" else bytes(section["sh_size"])
             rows = [] if name.startswith(".BTF") else relocations.get(number, [])
@@ -90,5 +97,6 @@ def _detail(a: _Section | None, b: _Section | None) -> str:
     if a.data != b.data:
         if len(a.data) != len(b.data):
             return f"{len(a.data)} bytes against {len(b.data)}"
-        return f"differs first at offset {next(i for i, (x, y) in enumerate(zip(a.data, b.data)) if x != y):#x}"
+        first = next(i for i, (x, y) in enumerate(zip(a.data, b.data, strict=True)) if x != y)
+        return f"differs first at offset {first:#x}"
     return "has other relocations"

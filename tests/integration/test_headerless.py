@@ -46,7 +46,7 @@ def test_compiles_with_no_source_of_headers_and_opens_none(
         "KHEADERS_ORDER": "build",
     }
     (tmp_path / "root").mkdir()
-    words = [
+    words: list[str | Path] = [
         sys.executable,
         "-m",
         "kheaders",
@@ -58,7 +58,18 @@ def test_compiles_with_no_source_of_headers_and_opens_none(
         "--sysroot",
         tmp_path / "root",
     ]
-    command: list[str | Path] = [strace, "-f", "-qq", "-s", "4096", "-e", "trace=/^open(at2?)?$", "-o", tmp_path / "log", *words]
+    command: list[str | Path] = [
+        strace,
+        "-f",
+        "-qq",
+        "-s",
+        "4096",
+        "-e",
+        "trace=/^open(at2?)?$",
+        "-o",
+        tmp_path / "log",
+        *words,
+    ]
     command += ["-o", tmp_path / "slice.o", example]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
     if "ptrace" in done.stderr and "Operation not permitted" in done.stderr:

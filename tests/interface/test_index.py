@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kheaders.interface.index import Index, Resolver, Rows, build
+from kheaders.interface.index import Index, Rows, build
+from kheaders.interface.resolver import ROOT, Resolver
 from kheaders.interface.schema import KINDS
-from kheaders.interface.umbrella import ROOT
 
 FILES = ("include/linux/a.h", "include/linux/b.h", "arch/x86/include/asm/c.h", "include/linux/asm/local.h")
 SEARCH = ("arch/x86/include", "include", "include/uapi")

@@ -12,6 +12,7 @@ from kheaders.compilers.flags import RELEVANT_OPTIONS, architecture, include_dir
 from kheaders.headers.headerset import HeaderSet
 from kheaders.interface import index, umbrella, writer
 from kheaders.interface.place import replacing
+from kheaders.interface.resolver import Resolver
 from kheaders.version import VERSION
 
 Progress = Callable[[str], None]
@@ -41,7 +42,7 @@ def build(
         passed = umbrella.preprocess(headers, compiler)
         stage("index")
         search = include_directories(architecture(headers.srcarch or "", headers.config))
-        resolver = index.Resolver(headers, search)
+        resolver = Resolver(headers, search)
         indexed = index.build(passed.text, resolver, workers or min(4, os.cpu_count() or 1))
         stage("write")
         meta = {

@@ -13,13 +13,13 @@ from typing import Literal
 Kind = Literal["struct", "union", "enum", "typedef", "prototype", "inline", "variable", "forward", "other"]
 
 _WORD = re.compile(rb"[A-Za-z_]\w*")
-_STRINGS = re.compile(rb'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'', re.S)
+_STRINGS = re.compile(rb'"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?', re.S)
 _PARENS1 = rb"\((?:[^()]|\((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*\))*\)"
 _ATTRIBUTE = re.compile(
     rb"\b(?:__attribute__|__attribute|__asm__|__asm|asm|_Alignas|__declspec)\b\s*" + _PARENS1 + rb"|\b__extension__\b"
 )
 _TYPEOF = re.compile(rb"\b(?:typeof|__typeof__|__typeof|__auto_type|typeof_unqual)\b\s*" + _PARENS1)
-_TAG_DEFINITION = re.compile(rb"\b(struct|union|enum)\s+([A-Za-z_]\w*)\s*\{")
+_TAG_DEFINITION = re.compile(rb"\b(struct|union|enum)\s+([A-Za-z_]\w*)\s*(?::[\w\s]*)?\{")
 # A word boundary in front would keep the search from jumping to the letters s, u and e.
 TAG = re.compile(
     rb"(struct(?<!\wstruct)|union(?<!\wunion)|enum(?<!\wenum))\s+([A-Za-z_]\w*)"
@@ -27,16 +27,16 @@ TAG = re.compile(
 )
 _MEMBER = re.compile(rb"([A-Za-z_]\w*)\s*(?=[;,:\[])|\(\s*\*+\s*(?:const\s+|volatile\s+)*([A-Za-z_]\w*)")
 _TOUCH = re.compile(rb"(?:->|\.)\s*([A-Za-z_]\w*)")
-_POINTER_NAME = re.compile(rb"\(\s*\*[\s*]*(?:const\b\s*|volatile\b\s*|__restrict\b\s*)*([A-Za-z_]\w*)")
+_POINTER_NAME = re.compile(rb"(?:\(\s*\*[\s*]*+(?:const\b\s*|volatile\b\s*|__restrict\b\s*)*+)+([A-Za-z_]\w*)")
 _IN_PARENS = re.compile(rb"\(\s*([A-Za-z_]\w*)\s*\)\s*\(")
 _LAST_NAME = re.compile(rb"([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)*(?::[^,;]*)?\Z", re.S)
 _BEFORE_PAREN = re.compile(rb"([A-Za-z_]\w*)\s*\Z")
 _ENUMERATOR = re.compile(rb"(?:\A|,)\s*([A-Za-z_]\w*)")
 
 KEYWORDS = frozenset(
-    b"auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    b"restrict return short signed sizeof static struct switch typedef union unsigned void volatile while _Alignas "
-    b"_Alignof _Atomic _Bool _Complex _Generic _Noreturn _Static_assert _Thread_local __attribute__ __attribute asm "
+    b"auto break case char const continue default do double else enum extern float for goto if inline int long "
+    b"register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
+    b"_Alignas _Alignof _Atomic _Bool _Complex _Generic _Noreturn _Static_assert _Thread_local __attribute__ __attribute asm "
     b"__asm __asm__ typeof __typeof __typeof__ __inline __inline__ __const __volatile __volatile__ __signed __signed__ "
     b"__restrict __extension__ __auto_type __int128 __label__ __alignof__ __alignof __builtin_offsetof __func__".split()
 )
@@ -89,7 +89,7 @@ def names(text: bytes, function: bool) -> tuple[tuple[bytes, ...], tuple[bytes, 
         return (), ()
     plain = _ATTRIBUTE.sub(b" ", body)
     if function:
-        return _declared(plain[: plain.index(b"{")]), ()
+        return _declared(plain.partition(b"{")[0]), ()
     if b"{" not in plain:
         bare = plain.rstrip(b"; \t\n")
         if _FORWARD.fullmatch(bare) or (b"(" in bare and not bare.startswith(b"typedef") and _is_prototype(bare)):
@@ -128,8 +128,7 @@ def _tags(text: bytes, own: tuple[bytes, ...] = ()) -> tuple[frozenset[bytes], f
 
 
 def _function(text: bytes) -> Declaration:
-    brace = text.index(b"{")
-    head = _ATTRIBUTE.sub(b" ", text[:brace])
+    head = _ATTRIBUTE.sub(b" ", text.partition(b"{")[0])
     names = _declared(head)
     strong, weak = _tags(text)
     touched = frozenset(_TOUCH.findall(text))

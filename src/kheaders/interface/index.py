@@ -8,17 +8,17 @@ processes.
 from __future__ import annotations
 
 import bisect
-import os
 import re
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
 from kheaders.interface import declaration, splitter
+from kheaders.interface.resolver import ROOT, Resolver
 from kheaders.interface.schema import KINDS
-from kheaders.interface.umbrella import NAME, ROOT, STUBS
+from kheaders.interface.umbrella import NAME, STUBS
 
 _DEFINE = re.compile(rb"\s*#define\s+([A-Za-z_]\w*)(\([^)]*\))?[ \t]*(.*)", re.S)
 _UNDEF = re.compile(rb"\s*#undef\s+([A-Za-z_]\w*)")
@@ -27,7 +27,7 @@ _PACK = re.compile(rb"\s*#pragma\s+pack\s*\(\s*([^)]*)\)")
 _SPACE = re.compile(rb"[ \t]*\n[ \t\n]*")
 _TAGS = re.compile(rb"\b(?:struct|union|enum)\s+([A-Za-z_]\w*)")
 _WORD = re.compile(rb"[A-Za-z_]\w*")
-_STRING = re.compile(rb'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'')
+_STRING = re.compile(rb'"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?')
 
 
 @dataclass(slots=True)
@@ -91,28 +91,6 @@ def build(text: bytes, resolve: Resolver, workers: int) -> Index:
     pieces = list(splitter.split(separated.code))
     parts = _classify(separated.code, pieces, workers)
     return _merge(walk, separated.code, parts)
-
-
-class Resolver:
-    """Finds the file that a name in an include line means."""
-
-    def __init__(self, known: Iterable[str], search: Sequence[str]) -> None:
-        self._known = frozenset(known)
-        self._search = tuple(search)
-        self._found: dict[str, str | None] = {}
-
-    def resolve(self, name: str, includer: str, quoted: bool) -> str | None:
-        """The path, relative to the tree, or None."""
-        if name.startswith(f"{ROOT}/"):
-            return name.removeprefix(f"{ROOT}/")
-        if quoted:
-            beside = os.path.normpath(f"{os.path.dirname(includer)}/{name}")
-            if beside in self._known:
-                return beside
-        if name not in self._found:
-            paths = (os.path.normpath(f"{place}/{name}") for place in self._search)
-            self._found[name] = next((path for path in paths if path in self._known), None)
-        return self._found[name]
 
 
 class _Walk:

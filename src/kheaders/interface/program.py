@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from kheaders.interface import declaration, splitter
 
 FILE_LIMIT = 16 << 20
-_NOISE = re.compile(rb'/\*.*?\*/|//(?:[^\n\\]|\\.)*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'', re.S)
+_NOISE = re.compile(rb'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?', re.S)
+_SPLICE = re.compile(rb"\\\r?\n")
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
 _HAS = re.compile(rb'__has_include(?:_next)?[ \t]*\([ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')
 _COMPUTED = re.compile(rb"^[ \t]*#[ \t]*(?:include|include_next)\b[ \t]*[A-Za-z_]", re.M)
@@ -68,9 +69,10 @@ def read(text: bytes, directory: str | None, user_directories: Sequence[str]) ->
     todo = [(text, directory)]
     while todo:
         current, place = todo.pop()
-        clean = _NOISE.sub(_blank, current)
+        bare = _NOISE.sub(_uncomment, _SPLICE.sub(b"", current))
+        clean = _NOISE.sub(_blank, bare)
         computed = computed or _COMPUTED.search(clean) is not None
-        for name, quoted in _include_lines(current, clean):
+        for name, quoted in _include_lines(bare):
             found = _user_file(name, [place] if quoted and place is not None else [], user_directories)
             if found is None:
                 includes[name] = None
@@ -106,10 +108,14 @@ def _blank(match: re.Match[bytes]) -> bytes:
     return b" " if token.startswith(b"/") else token[:1] + token[-1:]
 
 
-def _include_lines(text: bytes, clean: bytes) -> list[tuple[str, bool]]:
-    if b"include" not in text and b"import" not in text:
+def _uncomment(match: re.Match[bytes]) -> bytes:
+    token = match[0]
+    return b" " if token.startswith(b"/") else token
+
+
+def _include_lines(bare: bytes) -> list[tuple[str, bool]]:
+    if b"include" not in bare and b"import" not in bare:
         return []
-    bare = re.sub(rb"/\*.*?\*/", b" ", text, flags=re.S)
     found = _INCLUDE.findall(bare) + (_HAS.findall(bare) if b"__has_include" in bare else [])
     return [((angled or quoted).decode("utf-8", "replace"), bool(quoted)) for angled, quoted in found]
 

@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program
-from kheaders.interface.schema import KINDS
 
 ALWAYS = "include/linux/kconfig.h"
 _PASTE = re.compile(r"\b(\w+)\s*##|##\s*(\w+)")
 _PIECES = re.compile(r"(?:\w+\s*##\s*)+\w+")
 _TOUCH = re.compile(r"(?:->|\.)\s*([A-Za-z_]\w*)")
 _PREFIX_LIMIT = 24
-_NO_STRUCT = (KINDS.index("union"), KINDS.index("enum"))
+_OTHER_TAGS = re.compile(rb"\b(?:union|enum)\s+([A-Za-z_]\w*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,19 +276,17 @@ class Cutter:
                 del pending[tag]
                 self._need(tag)
 
-    def _may_be_struct(self, tag: int) -> bool:
-        return not any(self._blob.kinds[number] in _NO_STRUCT for number in self._blob.row("tag_decls", tag))
-
     def _print(self) -> bytes:
         blob = self._blob
         lines = blob.array("decl_lines")
         paths = blob.files
         out = [b"/* cut by kheaders */\n"]
-        structs = [tag for tag in (self._weak | self._strong) - self._own_tags if self._may_be_struct(tag)]
-        out += [b"struct %s;\n" % tag.encode() for tag in blob.tags(structs)]
         for number in sorted(self._decls):
             marker = f'# {lines[number]} "{paths[self._decl_files[number]]}" 3\n'.encode()
             out += [marker, blob.declaration(number), b"\n"]
+        others = frozenset(_OTHER_TAGS.findall(b"".join(out)))
+        structs = [tag.encode() for tag in blob.tags((self._weak | self._strong) - self._own_tags)]
+        out[1:1] = [b"struct %s;\n" % tag for tag in structs if tag not in others]
         for number in sorted(self._macros):
             out += [b"#define ", blob.macro(number), b"\n"]
         return b"".join(out)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 _DIRECTIVE = re.compile(rb"^[ \t]*#.*(?:\n|\Z)", re.M)
 SENTINEL = b"@;"
 """Put between headers: whatever a header leaves open ends there."""
-_BRACE = re.compile(rb'[{}@]|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'', re.S)
+_BRACE = re.compile(rb'[{}@]|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?', re.S)
 _ATTRIBUTE_END = re.compile(
     rb"(?:\b__attribute(?:__)?\s*\(\((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*\)\)|\b(?:__)?asm(?:__)?\s*\([^()]*\))\s*\Z"
 )

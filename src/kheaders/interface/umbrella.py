@@ -18,10 +18,10 @@ from kheaders.compilers.vfs import virtual_files
 from kheaders.errors import CompilerError, VerificationError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewrite
+from kheaders.interface.resolver import ROOT, Resolver
 from kheaders.interface.splitter import SENTINEL
 from kheaders.run import Completed, run
 
-ROOT = "/kheaders/tree"
 STUBS = "/kheaders/headers/that/are/missing/here"
 NAME = "<stdin>"
 """What the compiler calls the file that includes all others."""
@@ -33,6 +33,7 @@ _OF_THE_COMPILER = frozenset(("stdarg.h", "stddef.h", "stdint.h", "stdbool.h", "
 
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
 _COMPLAINT = re.compile(r"^(.*?):\d+:\d+: (?:fatal )?(error|warning): (.*)$")
+_SEEN = re.compile(rb'^#(?: \d+ "([^"\n]+)"|include(?:_next)? (?:<([^>\n]+)>|"([^"\n]+)"))', re.M)
 _FROM = re.compile(r"^In file included from (.*?):(\d+):$")
 MISSING = "kheaders: no such header: "
 
@@ -70,7 +71,7 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Pass:
         texts[os.path.normpath(f"{STUBS}/{name}")] = f"#error {MISSING}{name}\n".encode()
     flags = header_flags(arch, ROOT, compiler.include, version_of(headers.release))
     with virtual_files(texts) as files:
-        argv = [*compiler.argv, *flags, "-isystem", STUBS, *files.flags, "-E", "-ferror-limit=0"]
+        argv = [*compiler.argv, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
 
         def include(chosen: Sequence[str], *options: str) -> Completed:
             lines = [b'#include "%s"\n%s\n' % (f"{ROOT}/{path}".encode(), SENTINEL) for path in chosen]
@@ -78,13 +79,12 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Pass:
             return run(words, input=b"".join(lines), pass_fds=files.pass_fds, check=False)
 
         candidates = tuple(top_level(headers, popularity))
-        survey = include(candidates, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-o", "/dev/null")
+        survey = include(candidates, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-")
         failed, intruders = diagnosed(survey.errors, candidates)
         hard = {path: reason for path, reason in failed.items() if not _may_be_infected(reason)}
+        harm = spread(intruders, included(survey.stdout, Resolver(headers, search)))
         good = [path for path in candidates if path not in hard]
-        chosen = [path for path in good if path not in intruders] + sorted(
-            (path for path in good if path in intruders), key=lambda path: intruders[path]
-        )
+        chosen = sorted(good, key=lambda path: harm.get(path, 0))
         done = include(chosen, "-dD", "-dI", "-w", "-o", "-")
         failed, _ = diagnosed(done.errors, chosen)
         failed = {**hard, **failed}
@@ -126,6 +126,38 @@ def survey_includes(headers: HeaderSet, search: tuple[str, ...]) -> tuple[set[st
             elif name not in _OF_THE_COMPILER and not name.startswith("/"):
                 missing.add(name)
     return missing, popularity
+
+
+def included(text: bytes, resolver: Resolver) -> dict[str, set[str]]:
+    """Header → the headers that it really included, by what ``clang -E -dI`` printed."""
+    edges: dict[str, set[str]] = {}
+    current = NAME
+    for match in _SEEN.finditer(text):
+        if match[1]:
+            current = _relative(match[1].decode("utf-8", "replace"))
+            continue
+        name = (match[2] or match[3]).decode("utf-8", "replace")
+        target = resolver.resolve(name, current, bool(match[3]))
+        if target is not None and current != NAME:
+            edges.setdefault(current, set()).add(target)
+    return edges
+
+
+def spread(intruders: Mapping[str, int], edges: Mapping[str, set[str]]) -> dict[str, int]:
+    """How many macros a header redefines, itself or through what it includes, whichever is more."""
+    includers: dict[str, list[str]] = {}
+    for path, targets in edges.items():
+        for target in targets:
+            includers.setdefault(target, []).append(path)
+    harm: dict[str, int] = {}
+    for count, path in sorted(((count, path) for path, count in intruders.items()), reverse=True):
+        todo = [path]
+        while todo:
+            current = todo.pop()
+            if current not in harm:
+                harm[current] = count
+                todo += includers.get(current, ())
+    return harm
 
 
 def diagnosed(diagnostics: str, chosen: Sequence[str]) -> tuple[dict[str, str], dict[str, int]]:

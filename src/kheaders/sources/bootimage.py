@@ -85,7 +85,8 @@ def archive(kernel: bytes, name: str) -> bytes | None:
 def _fits(size: int, limit: int, name: str) -> None:
     if size > limit:
         raise ArchiveError(
-            f"{name}: unpacks to more than {limit} bytes", "set KHEADERS_UNPACK_LIMIT higher if it may be trusted"
+            f"{name}: unpacks to more than {limit} bytes",
+            "raise the limit, KHEADERS_UNPACK_LIMIT, if it may be trusted",
         )
 
 
