@@ -94,7 +94,7 @@ class TestRealInputs:
         if debian_headers.srcarch != "x86":
             pytest.skip("the statements are x86's")
         program = f"#include <linux/sched.h>\nunsigned long f(void) {{ {body} }}\n"
-        with pytest.raises(HostAssembly, match=r"inline assembly of the host.*; do not call the function"):
+        with pytest.raises(HostAssembly, match=r"inline assembly of the host.*; do not call that function"):
             make(debian_headers.archive).compile(program.encode(), debug=True)
 
 

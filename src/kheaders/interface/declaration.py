@@ -35,10 +35,11 @@ _ENUMERATOR = re.compile(rb"(?:\A|,)\s*([A-Za-z_]\w*)")
 
 KEYWORDS = frozenset(
     b"auto break case char const continue default do double else enum extern float for goto if inline int long "
-    b"register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-    b"_Alignas _Alignof _Atomic _Bool _Complex _Generic _Noreturn _Static_assert _Thread_local __attribute__ __attribute asm "
-    b"__asm __asm__ typeof __typeof __typeof__ __inline __inline__ __const __volatile __volatile__ __signed __signed__ "
-    b"__restrict __extension__ __auto_type __int128 __label__ __alignof__ __alignof __builtin_offsetof __func__".split()
+    b"register restrict return short signed sizeof static struct switch typedef union unsigned void volatile "
+    b"while _Alignas _Alignof _Atomic _Bool _Complex _Generic _Noreturn _Static_assert _Thread_local "
+    b"__attribute__ __attribute asm __asm __asm__ typeof __typeof __typeof__ __inline __inline__ __const "
+    b"__volatile __volatile__ __signed __signed__ __restrict __extension__ __auto_type __int128 __label__ "
+    b"__alignof__ __alignof __builtin_offsetof __func__".split()
 )
 
 
