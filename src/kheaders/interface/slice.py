@@ -173,9 +173,14 @@ class Cutter:
             reached = set(_TOUCH.findall(text))
             if reached:
                 self._touched.update(blob.numbers(reached).values())
+            alias = (
+                text.count(" ") == 1
+            )  # perhaps one tag for another: #define sockaddr_storage __kernel_sockaddr_storage
             for word in words:
                 todo.append(word)
                 self._name(word)
+                if alias and blob.row("tag_decls", word):
+                    self._need(word)
 
     def _macro_tags(self, text: str) -> None:
         found = re.findall(r"\b(struct|union|enum)\s+([A-Za-z_]\w*)(\s*\*)?", text)

@@ -178,7 +178,8 @@ def diagnosed(diagnostics: str, chosen: Sequence[str]) -> tuple[dict[str, str], 
             file, number = stack[0]
             top = chosen[number // 2] if file == NAME and number // 2 < len(chosen) else ""
             if match[2] == "warning":
-                intruders[top] = intruders.get(top, 0) + 1
+                for path in {top, _relative(match[1])}:
+                    intruders[path] = intruders.get(path, 0) + 1
             else:
                 _note_failure(failed, match[3].strip('"'), stack[-1][0], top)
         if not line.startswith((" ", "\t")):
