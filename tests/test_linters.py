@@ -64,8 +64,12 @@ def test_no_side_effects_on_the_process(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [m for m in MODULES if m.name != "run.py"], ids=title)
 def test_only_run_starts_programs(path: Path) -> None:
-    imported = re.findall(r"^\s*(?:import|from) (subprocess|pty|multiprocessing)\b", path.read_text(), re.M)
+    text = path.read_text()
+    imported = re.findall(r"^\s*(?:import|from) (subprocess|pty)\b", text, re.M)
     assert not imported, "other programs are started by kheaders.run only"
+    spread = re.findall(r"^\s*(?:import|from) multiprocessing\b(.*)", text, re.M)
+    assert spread in ([], [" import get_context"])
+    assert text.count("get_context(") == text.count('get_context("fork")') == len(spread), "fork starts no program"
 
 
 def test_importing_is_cheap() -> None:
