@@ -25,7 +25,6 @@ _UNDEF = re.compile(rb"\s*#undef\s+([A-Za-z_]\w*)")
 _INCLUDED = re.compile(rb'\s*#include(?:_next)?\s*(?:<([^>\n]+)>|"([^"\n]+)")')
 _PACK = re.compile(rb"\s*#pragma\s+pack\s*\(\s*([^)]*)\)")
 _SPACE = re.compile(rb"[ \t]*\n[ \t\n]*")
-_TAGS = re.compile(rb"\b(?:struct|union|enum)\s+([A-Za-z_]\w*)")
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _STRING = re.compile(rb'"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?')
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -205,9 +204,3 @@ def _macro(blob: Blob, macro: int, name: str) -> Item:
 def _macro_name(blob: Blob, macro: int) -> str:
     match = re.match(rb"\w+", blob.macro(macro))
     return match[0].decode() if match else blob.name(blob.array("macro_names")[macro])
-
-
-def of_kinds(items: Iterable[Item], kinds: Iterable[str] | None) -> list[Item]:
-    """Those of *items* that are of one of *kinds*; all of them if that is None."""
-    wanted = None if kinds is None else frozenset(kinds)
-    return [item for item in items if wanted is None or item.kind in wanted]

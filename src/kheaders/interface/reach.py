@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program
@@ -15,35 +14,25 @@ def chain_to(blob: Blob, program: Program, piece: Slice, marker: bytes) -> tuple
 
     The last element tells file and line as well. Empty if nothing in the slice holds it.
     """
-    declarations, macros = frozenset(piece.declarations), frozenset(piece.macros)
-    start = list(blob.numbers(program.words).values())
-    return _search(blob, start, declarations, macros, lambda text: marker in text)
-
-
-def _search(
-    blob: Blob, start: list[int], declarations: frozenset[int], macros: frozenset[int], hit: Callable[[bytes], bool]
-) -> tuple[str, ...]:
-    came_from: dict[int, int] = dict.fromkeys(start, -1)
-    queue = deque(start)
+    chosen = (
+        ("name_macros", frozenset(piece.macros), blob.macro, "macro"),
+        ("name_decls", frozenset(piece.declarations), blob.declaration, "decl"),
+    )
+    came_from: dict[int, int] = dict.fromkeys(blob.numbers(program.words).values(), -1)
+    queue = deque(came_from)
     while queue:
         name = queue.popleft()
-        following: list[int] = []
-        for number in blob.row("name_macros", name):
-            if number in macros:
-                if hit(blob.macro(number)):
-                    place = (blob.array("macro_files")[number], blob.array("macro_lines")[number])
+        for rows, members, text, kind in chosen:
+            for number in blob.row(rows, name):
+                if number not in members:
+                    continue
+                if marker in text(number):
+                    place = (blob.array(f"{kind}_files")[number], blob.array(f"{kind}_lines")[number])
                     return _way(blob, came_from, name, place)
-                following.extend(blob.row("macro_words", number))
-        for number in blob.row("name_decls", name):
-            if number in declarations:
-                if hit(blob.declaration(number)):
-                    place = (blob.array("decl_files")[number], blob.array("decl_lines")[number])
-                    return _way(blob, came_from, name, place)
-                following.extend(blob.row("words", number))
-        for word in following:
-            if word not in came_from:
-                came_from[word] = name
-                queue.append(word)
+                for word in blob.row("macro_words" if kind == "macro" else "words", number):
+                    if word not in came_from:
+                        came_from[word] = name
+                        queue.append(word)
     return ()
 
 

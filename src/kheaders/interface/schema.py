@@ -14,8 +14,6 @@ INVERSES = {"name_decls": "declares", "tag_decls": "defines", "member_decls": "m
 """Rows name → declarations, and the rows that they are the inverse of."""
 ROWS = ("includes", *NAME_ROWS, "macro_words", *INVERSES, "name_macros")
 """Each is two arrays, ``NAME.starts`` and ``NAME.values``: row *i* is ``values[starts[i]:starts[i + 1]]``."""
-ARRAYS = ("decl_files", "decl_lines", "decl_starts", "macro_names", "macro_files", "macro_lines", "macro_starts")
-KINDS_NAME = "kinds"
 KINDS = ("struct", "union", "enum", "typedef", "prototype", "inline", "variable", "forward", "other")
 """Kinds of declarations, by number."""
 

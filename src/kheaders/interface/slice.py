@@ -16,7 +16,6 @@ from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program
 
 ALWAYS = "include/linux/kconfig.h"
-_PASTE = re.compile(r"\b(\w+)\s*##|##\s*(\w+)")
 _PIECES = re.compile(r"(?:\w+\s*##\s*)+\w+")
 _TOUCH = re.compile(r"(?:->|\.)\s*([A-Za-z_]\w*)")
 _PREFIX_LIMIT = 24
