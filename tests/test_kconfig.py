@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gzip
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -229,7 +228,7 @@ def test_a_kernel_that_does_not_run_is_never_certain(tmp_path: Path) -> None:
     root = FakeRoot(tmp_path)
     root.config(path="/proc/config.gz")
     root.config({"CONFIG_BOOT": "y"})
-    config = kconfig.read(replace(running(root), running=False))
+    config = kconfig.read(running(root)._replace(running=False))
     assert config is not None
     assert dict(config) == {"CONFIG_BOOT": "y"}
     assert not config.certain

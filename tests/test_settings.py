@@ -52,7 +52,7 @@ def test_defaults(places: Places) -> None:
     assert found.order == DEFAULT_ORDER
     assert (found.store, found.cache, found.cc, found.download) == (None, None, None, False)
     assert set(found.origin.values()) == {"default"}
-    assert set(found.origin) == set(Settings.__slots__) - {"origin"}
+    assert set(found.origin) == set(Settings._fields) - {"origin"}
 
 
 def test_the_limit_of_unpacking_is_that_of_the_decompressor(places: Places) -> None:

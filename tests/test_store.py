@@ -79,7 +79,7 @@ class TestTrees:
         assert (store.tree("k"), store.file("pch", "k"), store.record("seen", "k")) == (None, None, None)
         assert store.entries() == []
         store.collect()
-        assert store.clear().count == 0
+        assert store.clear().entries == 0
         assert store.writable("boot") is None
         assert list(tmp_path.iterdir()) == []
 
@@ -286,7 +286,7 @@ class TestUpkeep:
             small.collect()
             assert [e.key for e in store.entries()] == ["a"]
             assert small.clear().kept == 1
-        assert small.clear().count == 1
+        assert small.clear().entries == 1
 
     def test_just_published_is_kept(self, tmp_path: Path) -> None:
         small = opened(tmp_path, limit=10)
@@ -307,10 +307,10 @@ class TestUpkeep:
         store.publish_file("blob", "k", b"")
         store.put_record("seen", "k", {}, boot=True)
         cleared = store.clear(kinds={"pch"})
-        assert (cleared.count, cleared.bytes, cleared.kept) == (1, 4, 0)
+        assert (cleared.entries, cleared.bytes, cleared.kept) == (1, 4, 0)
         assert store.file("blob", "k") is not None
         assert store.record("seen", "k") is not None
-        assert store.clear().count == 3
+        assert store.clear().entries == 3
         assert files_below(tmp_path) == set()
 
     def test_damaged_is_listed_and_collected(self, store: Store, tmp_path: Path) -> None:

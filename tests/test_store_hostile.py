@@ -122,7 +122,7 @@ def test_damaged_entry_can_be_listed_and_cleared(tmp_path: Path, what: str) -> N
     entry = opened(tmp_path).publish_tree("k", fill)
     DAMAGE[what](entry.home)
     assert [(e.key, e.damaged) for e in opened(tmp_path).entries()] == [("k", True)]
-    assert opened(tmp_path).clear().count == 1
+    assert opened(tmp_path).clear().entries == 1
     assert not os.path.lexists(entry.home)
     if what == "entry a link to a directory":
         assert is_good(tmp_path / "e/root"), "what a link points to is not removed"
@@ -274,4 +274,4 @@ class TestOtherUsers:
             return store.tree("k") is not None, store.record("seen", "k") == {}
 
         assert as_user(STRANGER, lambda: with_umask(0o777, work)) == (True, True)
-        assert as_user(STRANGER, lambda: opened(place / "home").clear().count) == 3
+        assert as_user(STRANGER, lambda: opened(place / "home").clear().entries) == 3

@@ -85,7 +85,7 @@ def test_publishing_while_others_clear(tmp_path: Path) -> None:
         return all(opened(tmp_path).publish_tree("k", fill).key == "k" for _ in range(20))
 
     def clear() -> bool:
-        return all(opened(tmp_path).clear().count >= 0 for _ in range(20))
+        return all(opened(tmp_path).clear().entries >= 0 for _ in range(20))
 
     def look() -> bool:
         found = [opened(tmp_path).tree("k") for _ in range(40)]

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,20 +41,29 @@ if TYPE_CHECKING:
 Progress = Callable[[str, "int | None", "int | None"], None]
 
 
-@dataclass(frozen=True)
 class Context:
     """Which kernel, where to look, and with which settings; the rest follows. Make one with :meth:`open`."""
 
-    kernel: Kernel
-    settings: Settings
-    store: Store
-    sysroot: Path = Path("/")
-    headers: Path | None = None
-    """Headers that the user named: an archive, directory, module, image or package. Nothing else is looked at then."""
-    named: bool = False
-    """Whether the user named the kernel; if not, headers that he names may be of any kernel."""
-    machine_named: bool = False
-    """Whether the user named the machine; headers that he names must then be for it."""
+    def __init__(
+        self,
+        kernel: Kernel,
+        settings: Settings,
+        store: Store,
+        sysroot: Path = Path("/"),
+        headers: Path | None = None,
+        named: bool = False,
+        machine_named: bool = False,
+    ) -> None:
+        self.kernel = kernel
+        self.settings = settings
+        self.store = store
+        self.sysroot = sysroot
+        self.headers = headers
+        """Headers that the user named: an archive, directory, module, image or package; nothing else is looked at."""
+        self.named = named
+        """Whether the user named the kernel; if not, headers that he names may be of any kernel."""
+        self.machine_named = machine_named
+        """Whether the user named the machine; headers that he names must then be for it."""
 
     @classmethod
     def open(
@@ -176,20 +184,24 @@ class Context:
         *check* the full headers are used as well, and the result tells where the objects differ. Raises CompileFailed
         with the compiler's diagnostics where the program is at fault.
         """
+        from kheaders.compile import check as check_object
+        from kheaders.compile import compile_program, gathering_for
+        from kheaders.compilers.job import Job
+
         opened = self._slices(blob, form)
         try:
             with self._downloads() as downloads:
                 chain = self.chain(downloads)
+                program = source if isinstance(source, bytes) else Path(source)
+                job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
+                ahead = opened is None and form != "slice"
+                gathered = gathering_for(job) if ahead and form in ("auto", "memory") else None
+                if gathered is not None:
+                    chain.watch = gathered.offer
                 # Reading headers and finding a compiler take about as long where nothing is remembered.
-                with chain.ahead() if opened is None and form != "slice" else nullcontext():
-                    from kheaders.compile import check as check_object
-                    from kheaders.compile import compile_program
-                    from kheaders.compilers.job import Job
-
-                    program = source if isinstance(source, bytes) else Path(source)
-                    job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
+                with chain.ahead() if ahead else nullcontext():
                     compiler = self.compiler
-                compiled = compile_program(lambda: chain, compiler, job, form, opened)
+                compiled = compile_program(lambda: chain, compiler, job, form, opened, gathered)
                 return check_object(self.chain(downloads), self.compiler, job, compiled) if check else compiled
         finally:
             if opened is not None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from struct import Struct
 from time import sleep
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from zlib import adler32
 
 from kheaders.compression import MAX_UNPACKED, chunks
@@ -27,35 +27,44 @@ MAX_DEPTH = 100
 """Levels of directories; kernel headers have about ten."""
 HINT = "get the archive anew from where it came"
 
-_GRACE = 0.001
-"""Seconds that the reader leaves to the decompressor; a piece of 1 MiB takes that some seven times."""
+_PIECE = 2 << 20
+_GRACE = 0.003
+"""Seconds that the reader leaves to the decompressor; a piece of that size takes it some five times as long."""
 
+_HEADER = Struct("100s24x12s12x8s1s188x1s")
+"""Name, size, checksum, kind and the first byte of the name's prefix, in a header of 512 bytes."""
 _REGULAR = (b"0", b"\0", b"7")
 _PLAIN = re.compile(r"\./(?:[^/.\0\n][^/\0\n]*/)*[^/.\0\n][^/\0\n]*").fullmatch
 """Whether a name is one of those that the kernel's script writes, with nothing in it that needs a closer look."""
 _KINDS = {b"3": "a character device", b"4": "a block device", b"6": "a named pipe", b"S": "sparse"}
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What an archive may hold at most: bytes when unpacked, and members."""
 
     unpacked: int = MAX_UNPACKED
     members: int = 500_000
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One member: a relative path without ``./``, and its bytes, or its link target, or a directory.
 
     ``same_as`` is the path of an earlier file of the archive that this one is a hard link to.
     """
 
     path: str
-    data: bytes = b""
+    whole: bytes = b""
+    """The bytes, from ``start`` to ``end`` of something that may hold other members too."""
+    start: int = 0
+    end: int | None = None
     link: str | None = None
     directory: bool = False
     same_as: str | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The bytes alone."""
+        return self.whole if self.end is None else self.whole[self.start : self.end]
 
 
 def members(
@@ -69,7 +78,7 @@ def members(
     Decompression runs ahead in a thread of its own, which ends with the generator: a caller that may stop early closes
     it. Raises ArchiveError, which names *name*.
     """
-    ahead = _Ahead(chunks(stream, limit=limits.unpacked, name=name))
+    ahead = _Ahead(chunks(stream, limit=limits.unpacked, name=name, piece=_PIECE))
     try:
         yield from _Reader(ahead, limits, name, outside_links).members()
     finally:
@@ -145,12 +154,15 @@ class _Reader:
         self._buffer = b""
         self._at = 0
         self._kinds: dict[str, str] = {"": "directory"}
+        self._prefixes: dict[bytes, str] = {}
         self._count = 0
 
     def members(self) -> Iterator[Member]:
         path = link = ""
         size: int | None = None
         while True:
+            if size is None and not path and not link:
+                yield from self._plain_files()
             header = self._take(BLOCK)
             if not header[0] and header.count(0) == BLOCK:
                 self._end()
@@ -179,11 +191,38 @@ class _Reader:
             if member is not None:
                 yield member
 
+    def _plain_files(self) -> Iterator[Member]:
+        """The members that follow as far as each lies whole in the buffer and is just what the kernel's script writes:
+        a regular file with a plain name in a directory that is known. Most are; what differs is left where it is."""
+        buffer, at, kinds, prefixes = self._buffer, self._at, self._kinds, self._prefixes
+        end = len(buffer)
+        while at + BLOCK <= end and self._count < self._limits.members:
+            name, size, checksum, kind, longer = _HEADER.unpack_from(buffer, at)
+            directory, _, base = name.rstrip(b"\0").rpartition(b"/")
+            octal, summed = size.rstrip(b" \0"), checksum[:6]
+            if kind != b"0" or longer != b"\0" or directory not in prefixes or not (octal + summed).isdigit():
+                break
+            start = at + BLOCK
+            try:
+                path = prefixes[directory] + base.decode()
+                length, total = int(octal, 8), int(summed, 8) + sum(checksum) - 8 * 0x20
+            except ValueError:
+                break
+            following = start + length + -length % BLOCK
+            strange = path in kinds or not path.isprintable() or not base or base[0] == 0x2E
+            if strange or following > end or adler32(buffer[at:start]) & 0xFFFF != (total + 1) % 65521:
+                break
+            kinds[path] = "file"
+            self._count += 1
+            self._at = at = following
+            yield Member(path, buffer, start, start + length)
+
     def _member(self, header: bytes, kind: bytes, length: int, path: str, link: str) -> Member | None:
         path = self._path(path or self._header_name(header))
         if kind == b"5":
             if path:
                 self._register(path, "directory")
+                self._prefixes[f"./{path}".encode()] = f"{path}/"
             return Member(path, directory=True) if path else None
         if not path:
             raise self._bad("a member without a name")

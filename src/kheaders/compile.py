@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.job import Job, Result, execute
@@ -13,6 +12,7 @@ from kheaders.errors import BlobError, CompileFailed, HeadersNotFound, UsageErro
 
 # A compile from a slice must not wait for what only the full headers need: that is imported where it is used.
 if TYPE_CHECKING:
+    from kheaders.forms.closure import Closure
     from kheaders.forms.served import Form
     from kheaders.headers.chain import Chain, Found
     from kheaders.interface.blob import Blob
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 FormName = Literal["auto", "slice", "memory", "directory"]
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(NamedTuple):
     """An object file and how it came to be."""
 
     object: bytes
@@ -43,20 +42,26 @@ class Compiled:
 
 
 def compile_program(
-    chain: Callable[[], Chain], compiler: Compiler, job: Job, form: FormName = "auto", blob: Blob | None = None
+    chain: Callable[[], Chain],
+    compiler: Compiler,
+    job: Job,
+    form: FormName = "auto",
+    blob: Blob | None = None,
+    gathered: Closure | None = None,
 ) -> Compiled:
     """Compile *job* for the kernel of the chain that *chain* makes when headers are needed.
 
     ``auto`` takes the slice where there is a *blob*, then the tree in the store if there is one, else memory. A program
     that compiles is proof enough of the headers that it used; one that does not is believed to be at fault only after
     the trial program has compiled. What a slice cannot do, the full headers are asked; only where these are not at hand
-    does the slice's failure count, and then it is told by name what is missing.
+    does the slice's failure count, and then it is told by name what is missing. *gathered* is what was gathered for the
+    program while the chain read ahead (:func:`gathering_for`).
 
     Raises CompileFailed with the compiler's diagnostics, HostAssembly, HeadersNotFound, StoreError, CompilerError.
     """
     program = program_text(job)
     if isinstance(job.source, Path) and not job.source.is_file():
-        job = replace(job, source=program)  # a pipe, which gives its text but once
+        job = job._replace(source=program)  # a pipe, which gives its text but once
     if form == "slice" and blob is None:
         raise BlobError("there is no blob of this kernel to cut a slice from", "run 'kheaders blob build'")
     attempt: SliceAttempt | None = None
@@ -70,7 +75,7 @@ def compile_program(
         if form == "slice":
             raise attempt.failure(compiler)
     try:
-        return _with_headers(chain(), compiler, job, form, program, attempt)
+        return _with_headers(chain(), compiler, job, form, program, attempt, gathered)
     except HeadersNotFound:
         if attempt is None:
             raise
@@ -82,11 +87,26 @@ def check(chain: Chain, compiler: Compiler, job: Job, compiled: Compiled) -> Com
     from kheaders.objects import compare
 
     full = _with_headers(chain, compiler, job, "memory", program_text(job), None)
-    return replace(compiled, differences=tuple(compare(compiled.object, full.object)))
+    return compiled._replace(differences=tuple(compare(compiled.object, full.object)))
+
+
+def gathering_for(job: Job) -> Closure | None:
+    """What gathers the headers that the program can reach, to watch a chain; None for one that cannot be read twice."""
+    if isinstance(job.source, Path) and not job.source.is_file():
+        return None
+    from kheaders.forms.memory import gathering
+
+    return gathering(program_text(job), _directories(job))
 
 
 def _with_headers(
-    chain: Chain, compiler: Compiler, job: Job, form: FormName, program: bytes, attempt: SliceAttempt | None
+    chain: Chain,
+    compiler: Compiler,
+    job: Job,
+    form: FormName,
+    program: bytes,
+    attempt: SliceAttempt | None,
+    gathered: Closure | None = None,
 ) -> Compiled:
     from kheaders.forms.directory import DirectoryForm, tree
     from kheaders.forms.memory import MemoryForm
@@ -99,7 +119,7 @@ def _with_headers(
             chosen: Form = DirectoryForm(tree(chain, found).path, found.facts)
         else:
             entry = (found.entry or chain.store.tree(found.facts.digest)) if form == "auto" else None
-            chosen = DirectoryForm(entry.path, found.facts) if entry else MemoryForm(found.headers)
+            chosen = DirectoryForm(entry.path, found.facts) if entry else MemoryForm(found.headers, gathered=gathered)
         result = _attempt(chosen, compiler, job, program, found)
         if result.ok or chain.approve(found, approver(compiler)):
             why = attempt.reason if attempt is not None else ""
@@ -120,9 +140,7 @@ def program_text(job: Job) -> bytes:
 
 
 def _attempt(form: Form, compiler: Compiler, job: Job, program: bytes, found: Found) -> Result:
-    directories = job.includes
-    if isinstance(job.source, Path):
-        directories = (str(job.source.parent), *directories)
+    directories = _directories(job)
     with form.serve(compiler, program, directories) as served:
         result = execute(compiler, job, served.flags, served.pass_fds)
     if result.ok or served.complete or "file not found" not in result.diagnostics:
@@ -131,6 +149,11 @@ def _attempt(form: Form, compiler: Compiler, job: Job, program: bytes, found: Fo
 
     with MemoryForm(found.headers, everything=True).serve(compiler, program, directories) as served:
         return execute(compiler, job, served.flags, served.pass_fds)
+
+
+def _directories(job: Job) -> tuple[str, ...]:
+    """Where the program's own headers are looked for."""
+    return (str(job.source.parent), *job.includes) if isinstance(job.source, Path) else job.includes
 
 
 def _accepted(result: Result, compiler: Compiler, attempt: SliceAttempt | None) -> bytes:

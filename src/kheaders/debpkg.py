@@ -10,9 +10,8 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from kheaders.archive import Limits, Member, members
 from kheaders.errors import ArchiveError, UsageError
@@ -71,8 +70,7 @@ def paragraphs(text: str) -> Iterator[dict[str, str]]:
             fields[name] = value.strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(NamedTuple):
     """One package of header files that another one depends on; ``version`` is empty where any will do."""
 
     name: str
@@ -128,15 +126,15 @@ def headers_from_debs(
     return PackageTree.load(paths, srcarch=srcarch, limits=limits).headers(srcarch=srcarch, release=release)
 
 
-@dataclass
 class PackageTree:
     """What header packages would put below ``/``, as far as it matters, with links followed among the packages."""
 
-    files: dict[str, bytes] = field(default_factory=dict)
-    links: dict[str, str] = field(default_factory=dict)
-    packages: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Name of each package → its control fields."""
-    _names: dict[str, set[str]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.links: dict[str, str] = {}
+        self.packages: dict[str, dict[str, str]] = {}
+        """Name of each package → its control fields."""
+        self._names: dict[str, set[str]] = {}
 
     @classmethod
     def load(cls, paths: Iterable[Path], *, srcarch: str | None = None, limits: Limits = Limits()) -> PackageTree:

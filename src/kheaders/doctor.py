@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kheaders import kconfig
 from kheaders.compilers.find import Compiler, find, find_all
@@ -14,8 +14,7 @@ from kheaders.kernel import Kernel
 from kheaders.trial import approver
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(NamedTuple):
     """One answer of one source: headers that were verified, or a refusal."""
 
     source: str
@@ -27,8 +26,7 @@ class Examined:
     checks: tuple[Check, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What was found out."""
 
     kernel: Kernel

@@ -10,8 +10,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from kheaders.errors import ArchiveError
 
@@ -30,8 +29,7 @@ _LINKED = ("ET_EXEC", "ET_DYN")
 _NO_BITS = "SHT_NOBITS"
 
 
-@dataclass(frozen=True, slots=True)
-class _Range:
+class _Range(NamedTuple):
     """A section or segment: what it is, where its bytes lie in the file, and from which address on in memory."""
 
     kind: str
@@ -41,8 +39,7 @@ class _Range:
     link: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Symbol:
+class _Symbol(NamedTuple):
     section: int
     value: int
 
@@ -105,7 +102,7 @@ def _between(data: bytes, start: str, end: str, name: str) -> bytes | None:
     if kind == _RELOCATABLE:
         if first.section != last.section or first.section >= len(sections):
             raise _damaged(name, f"{start} and {end} are in different sections")
-        ranges = [replace(sections[first.section], address=0)]
+        ranges = [sections[first.section]._replace(address=0)]
     else:
         ranges = [section for section in sections if section.address]
         ranges += [

@@ -6,6 +6,7 @@
     ├── VerificationError         headers are there, but are not what they must be   exit 4
     │   └── ArchiveError          bytes that are no whole, harmless header archive
     ├── BlobError                 a blob is damaged, foreign, or lacks what is asked for  exit 10
+    ├── BtfError                 type information that is damaged, or lacks what is asked for  exit 11
     ├── StoreError                a place where forms are kept cannot be used        exit 5
     │   └── UnsafePath            somebody else could change what lies there
     ├── CompilerError             no usable compiler                                 exit 6
@@ -73,6 +74,12 @@ class BlobError(KheadersError):
     """A blob is damaged, is no blob, is of another version, or lacks what is asked for."""
 
     exit_code = 10
+
+
+class BtfError(KheadersError):
+    """BTF is damaged, is no BTF, or lacks what is asked for; the message names the byte offset where there is one."""
+
+    exit_code = 11
 
 
 class StoreError(KheadersError):

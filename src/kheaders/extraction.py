@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import closing
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from kheaders.archive import Limits, Member, members
 from kheaders.errors import StoreError
@@ -14,8 +13,7 @@ from kheaders.errors import StoreError
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """What an extraction wrote."""
 
     files: int

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kheaders.errors import FetchError, VerificationError
 from kheaders.headers.headerset import HeaderSet
@@ -19,8 +19,7 @@ from kheaders.store import Store
 Progress = Callable[[str, "int | None", "int | None"], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What to download."""
 
     kernel: Kernel
@@ -32,8 +31,7 @@ class Wanted:
     """The distribution's name for it (``arm64``)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedHeaders:
+class FetchedHeaders(NamedTuple):
     """What a download brought."""
 
     release: str

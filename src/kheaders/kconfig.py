@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from kheaders.errors import KheadersError
 from kheaders.kernel import Kernel
@@ -44,18 +43,18 @@ _LINE = re.compile(r"(CONFIG_\w+)=(.*?)\r?", re.ASCII)
 _DEFINE = re.compile(r"#define[ \t]+(CONFIG_\w+)[ \t]+(.+?)\r?", re.ASCII)
 
 
-@dataclass(frozen=True, eq=False)
 class KConfig(Mapping[str, str]):
     """The options that are set, by name with ``CONFIG_``: ``y``, ``m``, a number or a string, without quotes.
 
     An option that is off (``# CONFIG_X is not set``) is absent. Compares equal to any mapping with the same items.
     """
 
-    origin: str
-    """Where it was read, as the examined system calls the place."""
-    certain: bool = False
-    """Whether it must belong to the running kernel; otherwise a file's name is all that says whose it is."""
-    _options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    def __init__(self, origin: str, certain: bool = False, options: Mapping[str, str] | None = None) -> None:
+        self.origin = origin
+        """Where it was read, as the examined system calls the place."""
+        self.certain = certain
+        """Whether it must belong to the running kernel; otherwise a file's name is all that says whose it is."""
+        self._options = dict(options or {})
 
     def __getitem__(self, name: str) -> str:
         return self._options[name]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kheaders.errors import UsageError
 from kheaders.sysroot import resolve
@@ -72,12 +72,8 @@ _RELEASE_WORDS = {
 _RELEASE_ENDS = {"-686": "i686", "-686-pae": "i686"}  # Debian; elsewhere in a release, 686 is just a number
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """The identity of one kernel.
-
-    Raises UsageError where the release cannot be one (see :func:`check_release`).
-    """
+class Kernel(NamedTuple):
+    """The identity of one kernel; :func:`running` and :func:`named` make one, and check its release."""
 
     release: str
     """As ``uname -r`` prints it."""
@@ -96,9 +92,6 @@ class Kernel:
     """Whether it is the kernel that runs now, in the view of the sysroot."""
     btf: Path | None = None
     """The file that holds the kernel's BTF, None where there is none."""
-
-    def __post_init__(self) -> None:
-        check_release(self.release)
 
     @property
     def key(self) -> str:
@@ -149,7 +142,7 @@ def _running(sysroot: Path, host: Path) -> Kernel:
     build_ids = (parse_build_id(_read(root, "/sys/kernel/notes", _NOTES_LIMIT)) for root in roots)
     btfs = (_file(root, "/sys/kernel/btf/vmlinux") for root in roots)
     return Kernel(
-        release=names[0],
+        release=check_release(names[0]),
         version=names[1],
         machine=machine,
         srcarch=srcarch_of(machine),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kheaders.errors import KheadersError
 
@@ -13,8 +13,7 @@ _DISCARDED = ".discard"
 _TABLES = (".symtab", ".strtab", ".shstrtab", ".llvm_addrsig", ".rel.BTF", ".relBTF")
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """A section that is not the same in both objects."""
 
     section: str
@@ -39,8 +38,7 @@ def compare(left: bytes, right: bytes) -> list[Difference]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
+class _Section(NamedTuple):
     flags: int
     data: bytes
     relocations: tuple[tuple[int, int, str], ...]

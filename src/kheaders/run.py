@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kheaders.errors import ToolFailed, ToolMissing, ToolTimeout
 
@@ -17,8 +16,7 @@ DEFAULT_TIMEOUT = 600.0
 """Seconds after which a child is stopped, unless the caller says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(NamedTuple):
     """What became of one run: the command, its exit status and its output."""
 
     argv: tuple[str, ...]

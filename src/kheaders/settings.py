@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from kheaders.errors import UsageError
 
@@ -30,8 +29,7 @@ _FILE_LIMIT = 1024**2
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """All settings, checked."""
 
     order: tuple[str, ...]
@@ -52,8 +50,7 @@ class Settings:
     """Field → where its value came from: ``option order``, ``KHEADERS_CC``, a file's path, ``default``."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
+class _Layer(NamedTuple):
     """Values as one place gives them, unchecked, with the name that each value has there."""
 
     values: Mapping[str, object]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.job import Job, Result, execute
@@ -23,8 +23,7 @@ _OWN_OF_COMPILER = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SliceAttempt:
+class SliceAttempt(NamedTuple):
     """How the compile from a slice went."""
 
     blob: Blob

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,7 +75,7 @@ def test_modes(compiler: Compiler) -> None:
 def test_levels_debug_and_processor_make_a_difference(compiler: Compiler) -> None:
     text = b"int f(unsigned a, unsigned b) { return a < b ? 3 : a * b; }\n"
     plain = Job(text, mcpu="v1")
-    jobs = [plain, replace(plain, debug=True), replace(plain, mcpu="v3"), replace(plain, optimise="0")]
+    jobs = [plain, plain._replace(debug=True), plain._replace(mcpu="v3"), plain._replace(optimise="0")]
     outputs = [execute(compiler, job, FLAGS).output for job in jobs]
     assert len(set(outputs)) == 4 and all(outputs)
     assert (b".BTF" in outputs[0], b".BTF" in outputs[1]) == (False, True)
@@ -84,7 +83,7 @@ def test_levels_debug_and_processor_make_a_difference(compiler: Compiler) -> Non
 
 def test_compiler_that_is_gone(compiler: Compiler) -> None:
     with pytest.raises(CompilerError, match="/gone/clang: no such program"):
-        execute(replace(compiler, argv=("/gone/clang",)), Job(b""), FLAGS)
+        execute(compiler._replace(argv=("/gone/clang",)), Job(b""), FLAGS)
 
 
 def test_compiler_that_hangs(compiler: Compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,12 +92,12 @@ def test_compiler_that_hangs(compiler: Compiler, tmp_path: Path, monkeypatch: py
     hanging.chmod(0o755)
     monkeypatch.setattr(module, "TIMEOUT", 0.2)
     with pytest.raises(CompilerError, match=r"did not end within 0\.2 s"):
-        execute(replace(compiler, argv=(str(hanging),)), Job(b""), FLAGS)
+        execute(compiler._replace(argv=(str(hanging),)), Job(b""), FLAGS)
 
 
 def test_compiler_that_crashes(compiler: Compiler, tmp_path: Path) -> None:
     crashing = tmp_path / "cc"
     crashing.write_text("#!/bin/sh\necho half an object\nkill -SEGV $$\n")
     crashing.chmod(0o755)
-    result = execute(replace(compiler, argv=(str(crashing),)), Job(b""), FLAGS)
+    result = execute(compiler._replace(argv=(str(crashing),)), Job(b""), FLAGS)
     assert not result.ok and result.output == b""

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kheaders.forms.closure import closure
+from kheaders.forms.closure import Closure
 from kheaders.headers.headerset import HeaderSet
 
 SEARCH = ("arch/x86/include", "include", "include/uapi")
 
 
 def reach(files: dict[str, bytes], program: bytes, links: dict[str, str] | None = None, *user: Path) -> set[str]:
-    return closure(HeaderSet(files, links), SEARCH, program, [str(u) for u in user], ())
+    return set(Closure(program, [str(u) for u in user]).texts(HeaderSet(files, links), SEARCH))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,10 @@ def test_through_links() -> None:
 
 def test_always() -> None:
     headers = HeaderSet({"include/k.h": b"#include <l.h>\n", "include/l.h": b"", "include/m.h": b""})
-    assert closure(headers, SEARCH, b"", (), ("include/k.h", "include/none.h")) == {"include/k.h", "include/l.h"}
+    assert set(Closure(b"", (), ("include/k.h", "include/none.h")).texts(headers, SEARCH)) == {
+        "include/k.h",
+        "include/l.h",
+    }
 
 
 class TestUsersOwnHeaders:

@@ -7,7 +7,6 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -157,9 +156,9 @@ class TestRemembered:
         answer = next(iter(source.offers(chain().request)))
         assert isinstance(answer, Candidate)
         if changed == "fingerprint":
-            source = Offers("a", replace(answer, fingerprint="other"))
+            source = Offers("a", answer._replace(fingerprint="other"))
         elif changed == "location":
-            source = Offers("a", replace(answer, location="/elsewhere"))
+            source = Offers("a", answer._replace(location="/elsewhere"))
         proven: list[HeaderSet] = []
 
         def prove(headers: HeaderSet) -> Verdict:

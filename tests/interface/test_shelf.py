@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,14 +56,14 @@ def test_built_once_and_found_after_a_reboot(store: Store, kernel: Kernel, compi
 def test_only_the_very_kernel(store: Store, kernel: Kernel, compiler: Compiler) -> None:
     made = shelf.build_into(store, headers(), compiler, kernel).path
     others = (
-        replace(kernel, build_id="f" * 40),
-        replace(kernel, version="#2 SMP"),
-        replace(kernel, release="6.1.0-98-amd64"),
+        kernel._replace(build_id="f" * 40),
+        kernel._replace(version="#2 SMP"),
+        kernel._replace(release="6.1.0-98-amd64"),
     )
     for other in others:
         assert shelf.locate(store, other, "x86") is None
     assert shelf.locate(store, kernel, "arm64") is None
-    assert shelf.locate(store, replace(kernel, boot_id="another"), "x86") == made
+    assert shelf.locate(store, kernel._replace(boot_id="another"), "x86") == made
     # the same headers serve another kernel too, once they were verified for it
     shelf.build_into(store, headers(), compiler, others[0])
     assert shelf.locate(store, others[0], "x86") == made

@@ -45,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
 def _clear(args: argparse.Namespace, store: Store) -> int:
     cleared = store.clear(kinds=args.kind)
     if args.json:
-        output.say_json({"removed": cleared.count, "bytes": cleared.bytes, "kept": cleared.kept})
+        output.say_json({"removed": cleared.entries, "bytes": cleared.bytes, "kept": cleared.kept})
         return 0
     kept = f"; kept {cleared.kept} that are in use" if cleared.kept else ""
-    if cleared.count:
-        output.say(f"freed {output.size(cleared.bytes)}: removed {output.plural(cleared.count, 'entry')}{kept}")
+    if cleared.entries:
+        output.say(f"freed {output.size(cleared.bytes)}: removed {output.plural(cleared.entries, 'entry')}{kept}")
     else:
         output.say(f"nothing to remove{kept}")
     return 0

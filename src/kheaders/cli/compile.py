@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from kheaders.cli import objectfile, options, output, source
@@ -128,7 +127,7 @@ def _tell(args: argparse.Namespace, context: Context, compiled: Compiled, destin
                 "release": compiled.release,
                 "why_not_slice": compiled.why_not_slice,
                 "slice_lines": compiled.slice.lines if compiled.slice is not None else None,
-                "differences": None if compiled.differences is None else [asdict(d) for d in compiled.differences],
+                "differences": None if compiled.differences is None else [d._asdict() for d in compiled.differences],
                 **(output.found_facts(found) if found is not None else {}),
             }
         )

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from kheaders.cli import options, output
 from kheaders.errors import KheadersError, UsageError
 
+_SWITCH = 0.0005
+"""Seconds after which a thread gives up the interpreter. A decompressor needs it often, and for a moment only."""
+
 INTERNAL = 70
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -21,6 +24,8 @@ BROKEN_PIPE = 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command with the words *argv* (default: those of the process) and return its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        sys.setswitchinterval(_SWITCH)
     # Where the words cannot even be parsed, what they ask for is still told in the way that they ask for.
     own = words[: words.index("--")] if "--" in words else words
     as_json = "--json" in own

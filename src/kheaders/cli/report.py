@@ -6,13 +6,12 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kheaders.cli import output
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One fact: a mark (``used``, ``ok``, ``no`` or empty), its name, itself, and what to do about it."""
 
     mark: str
@@ -21,8 +20,7 @@ class Row:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """Facts that belong together."""
 
     title: str

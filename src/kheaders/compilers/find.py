@@ -8,9 +8,8 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from kheaders.errors import CompilerError, KheadersError, ToolError
 from kheaders.run import run, which
@@ -37,8 +36,7 @@ class Records(Protocol):
     def put_record(self, kind: str, key: str, value: Mapping[str, Any], *, boot: bool) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Compiler:
+class Compiler(NamedTuple):
     """A compiler that was seen to emit BPF."""
 
     argv: tuple[str, ...]
@@ -109,7 +107,7 @@ def examine(argv: tuple[str, ...], records: Records | None = None) -> Compiler:
         raise CompilerError(error.what, "name another with --cc") from error
     if records is not None:
         try:
-            records.put_record("compiler", key, asdict(compiler), boot=False)
+            records.put_record("compiler", key, compiler._asdict(), boot=False)
         except KheadersError:
             pass  # a probe that cannot be remembered is made again
     return compiler

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kheaders.errors import CompilerError, UsageError
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(NamedTuple):
     """What clang predefines when it compiles for the kernel's own processor and the BPF target lacks."""
 
     srcarch: str
@@ -19,7 +18,7 @@ class Architecture:
     """Directories that only the architecture's Makefile adds to the search."""
 
 
-_TABLE = {
+ARCHITECTURES = {
     "x86": Architecture("x86", ("__x86_64__", "__amd64__")),
     # arch/arm64/Makefile alone defines KASAN_SHADOW_SCALE_SHIFT, which asm/memory.h uses
     "arm64": Architecture("arm64", ("__aarch64__", "KASAN_SHADOW_SCALE_SHIFT=3")),
@@ -51,9 +50,9 @@ def architecture(srcarch: str, config: frozenset[bytes] = frozenset()) -> Archit
     Raises UsageError for an architecture that is not known, CompilerError for a 32-bit kernel: BPF is 64-bit, and the
     layout of every struct with a pointer or a long would be wrong.
     """
-    known = _TABLE.get(srcarch)
+    known = ARCHITECTURES.get(srcarch)
     if known is None:
-        raise UsageError(f"architecture {srcarch!r} is not known", f"known are {', '.join(sorted(_TABLE))}")
+        raise UsageError(f"architecture {srcarch!r} is not known", f"known are {', '.join(sorted(ARCHITECTURES))}")
     bits = 64 if b"CONFIG_64BIT" in config else 32 if config else known.bits
     if bits == 32:
         raise CompilerError(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from kheaders.compilers.find import Compiler
 from kheaders.errors import CompilerError, ToolMissing, ToolTimeout
@@ -15,8 +15,7 @@ TIMEOUT = 300.0
 """Seconds after which a compile counts as hung."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """A program and how it is to be compiled; what the headers add comes from the form."""
 
     source: Path | bytes
@@ -30,7 +29,7 @@ class Job:
     """``NAME`` or ``NAME=VALUE``."""
     includes: tuple[str, ...] = ()
     """Directories of the user's own headers, searched before the kernel's."""
-    extra: tuple[str, ...] = field(default=())
+    extra: tuple[str, ...] = ()
     """Further words, passed on as they are, last."""
 
     def arguments(self) -> list[str]:
@@ -45,8 +44,7 @@ class Job:
         return [*words, *self.extra]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What a compile gave."""
 
     argv: tuple[str, ...]

@@ -8,8 +8,7 @@ import resource
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kheaders.errors import StoreError
 
@@ -17,8 +16,7 @@ _SPARE = 64
 _DESCRIPTORS = "/proc/self/fd"
 
 
-@dataclass(frozen=True, slots=True)
-class Virtual:
+class Virtual(NamedTuple):
     """Flags that make the files visible, and the descriptors that the compiler must inherit for them."""
 
     flags: tuple[str, ...]

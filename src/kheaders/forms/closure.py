@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from kheaders.compilers.flags import ARCHITECTURES, include_directories
 from kheaders.headers.headerset import HeaderSet
 
 _NAME = re.compile(rb'(?:_next)?[ \t]*\(?[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')
@@ -24,49 +25,115 @@ _COMPUTED = re.compile(
 _USER_FILE_LIMIT = 16 << 20
 
 
-def closure(
-    headers: HeaderSet, search: Iterable[str], program: bytes, user_directories: Iterable[str], always: Iterable[str]
-) -> set[str]:
-    """Paths in *headers* that *program* can reach when the directories of *search* are looked through in that order.
+class Closure:
+    """The headers that one program can reach, gathered while they are read or afterwards.
 
     The user's own headers are read from *user_directories* on disk and followed as well. *always* names headers that
-    the flags include.
+    the flags include. *serve* makes of each header's path and text what the compiler is to be given.
     """
-    search = tuple(search)
-    user = tuple(user_directories)
-    known: Mapping[str, bytes] = headers.files
-    reached: set[str] = set()
-    names: dict[str, tuple[str, ...]] = {}
-    seen_user: set[str] = set()
-    todo: list[tuple[str | None, bytes]] = [(None, program)]
 
-    def add(path: str) -> None:
-        resolved = path if path in known else headers.resolve(path)
-        if resolved is not None and path not in reached:
-            reached.add(path)
-            todo.append((path, known[resolved]))
+    def __init__(
+        self,
+        program: bytes,
+        user_directories: Iterable[str] = (),
+        always: Iterable[str] = (),
+        serve: Callable[[str, bytes], bytes] = lambda path, text: text,
+    ) -> None:
+        self._program = program
+        self._directories = tuple(user_directories)
+        self._always = tuple(always)
+        self._serve = serve
+        self._known: Mapping[str, bytes] | None = None
+        self._begin({}, ())
 
-    for path in always:
-        add(path)
-    while todo:
-        where, text = todo.pop()
-        if where is None and _COMPUTED.search(text):
-            return {*known, *headers.aliases}
-        for name in _names(text):
-            if where is not None:
-                add(os.path.normpath(f"{os.path.dirname(where)}/{name}"))
-            if name not in names:
-                names[name] = tuple(os.path.normpath(f"{directory}/{name}") for directory in search)
-                for path in names[name]:
-                    add(path)
+    def _begin(self, known: Mapping[str, bytes], search: tuple[str, ...]) -> None:
+        self._known = known
+        self._search = search
+        self._texts: dict[str, bytes] = {}
+        self._wanted: set[str] = set()
+        self._names: set[str] = set()
+        self._user = list(self._directories)
+        self._seen_user: set[str] = set()
+        self._everything = _COMPUTED.search(self._program) is not None
+        self._todo: list[tuple[str | None, bytes]] = [(None, self._program)]
+        if search and not self._everything:
+            for path in self._always:
+                self._add(path)
+            self._follow()
+
+    def offer(self, path: str, known: Mapping[str, bytes]) -> None:
+        """*path* has just been read into *known*, which grows: follow it if it is one of those that are wanted.
+
+        Which architecture the headers are for is taken from the first path that tells; :meth:`texts` finds out whether
+        that was right.
+        """
+        if known is not self._known:
+            arch = path.split("/", 2)[1] if path.startswith("arch/") else ""
+            if arch in ARCHITECTURES:
+                self._begin(known, include_directories(ARCHITECTURES[arch]))
+        elif path in self._wanted:
+            self._add(path)
+            self._follow()
+
+    def texts(self, headers: HeaderSet, search: tuple[str, ...]) -> dict[str, bytes]:
+        """Path → what to serve, for each of *headers* that can be reached when *search* is looked through in order."""
+        if headers.files is not self._known or search != self._search:
+            self._begin(headers.files, search)
+        while headers.links:
+            linked = {path: target for path in self._wanted if (target := headers.resolve(path)) is not None}
+            if not linked:
+                break
+            for path, target in linked.items():
+                self._reach(path, headers.files[target])
+            self._follow()
+        if self._everything:
+            return {path: self._serve(path, headers[path]) for path in (*headers.files, *headers.aliases)}
+        return self._texts
+
+    def _add(self, path: str) -> None:
+        if path in self._texts:
+            return
+        assert self._known is not None
+        if path in self._known:
+            self._reach(path, self._known[path])
+        else:
+            self._wanted.add(path)
+
+    def _reach(self, path: str, text: bytes) -> None:
+        self._wanted.discard(path)
+        self._texts[path] = self._serve(path, text)
+        self._todo.append((path, text))
+
+    def _follow(self) -> None:
+        names = self._names
+        while self._todo and not self._everything:
+            where, text = self._todo.pop()
             if where is None:
-                for directory in user:
-                    path = os.path.join(directory, name)
-                    if path not in seen_user and (data := _user_file(path)) is not None:
-                        seen_user.add(path)
-                        todo.append((None, data))
-                        user = (*user, os.path.dirname(path)) if os.path.dirname(path) not in user else user
-    return reached
+                self._everything = _COMPUTED.search(text) is not None
+            parent = os.path.dirname(where) if where is not None else ""
+            for name in _names(text):
+                if where is not None:
+                    self._add(_joined(parent, name))
+                if name not in names:
+                    names.add(name)
+                    for directory in self._search:
+                        self._add(_joined(directory, name))
+                if where is None:
+                    self._follow_user(name)
+
+    def _follow_user(self, name: str) -> None:
+        for directory in tuple(self._user):
+            path = os.path.join(directory, name)
+            if path not in self._seen_user and (data := _user_file(path)) is not None:
+                self._seen_user.add(path)
+                self._todo.append((None, data))
+                if os.path.dirname(path) not in self._user:
+                    self._user.append(os.path.dirname(path))
+
+
+def _joined(directory: str, name: str) -> str:
+    path = f"{directory}/{name}"
+    return os.path.normpath(path) if "./" in path or "//" in path else path
 
 
 def _names(text: bytes) -> set[str]:

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import architecture, include_directories
 from kheaders.compilers.vfs import virtual_files
-from kheaders.forms.closure import closure
+from kheaders.forms.closure import Closure
 from kheaders.forms.served import Served, flags_for
 from kheaders.headers.headerset import HeaderSet
-from kheaders.headers.hostasm import rewrite
+from kheaders.headers.hostasm import rewritten
 
 ROOT = "/kheaders"
 """Where the compiler thinks that headers lie; each release has a directory below it."""
@@ -28,21 +28,29 @@ class MemoryForm:
 
     name = "memory"
 
-    def __init__(self, headers: HeaderSet, *, everything: bool = False) -> None:
+    def __init__(self, headers: HeaderSet, *, everything: bool = False, gathered: Closure | None = None) -> None:
         self.headers = headers
         self._everything = everything
+        self._gathered = gathered
 
     @contextmanager
     def serve(self, compiler: Compiler, program: bytes, user_directories: tuple[str, ...] = ()) -> Iterator[Served]:
-        """Serve the headers that *program* can reach. Raises StoreError where the system allows too few open files."""
+        """Serve the headers that *program* can reach, or that were gathered for it while the headers were read.
+
+        Raises StoreError where the system allows too few open files.
+        """
         root = f"{ROOT}/{self.headers.release or 'unknown'}"
         flags = flags_for(self.headers, root, compiler)
         if self._everything:
-            paths = {*self.headers.files, *self.headers.aliases}
+            texts = {path: rewritten(path, self.headers[path]) for path in (*self.headers.files, *self.headers.aliases)}
         else:
             arch = architecture(self.headers.srcarch or "", self.headers.config)
-            paths = closure(self.headers, include_directories(arch), program, user_directories, (ALWAYS,))
-        texts = {path: self.headers[path] for path in paths}
-        texts.update(rewrite(texts))
+            reached = self._gathered or gathering(program, user_directories)
+            texts = reached.texts(self.headers, include_directories(arch))
         with virtual_files({f"{root}/{path}": text for path, text in texts.items()}) as files:
             yield Served((*flags, *files.flags), files.pass_fds, complete=self._everything)
+
+
+def gathering(program: bytes, user_directories: tuple[str, ...] = ()) -> Closure:
+    """What gathers the headers for *program*; it may be offered them while they are read."""
+    return Closure(program, user_directories, (ALWAYS,), rewritten)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import architecture, header_flags, version_of
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from kheaders.headers.headerset import HeaderSet
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """Ready for one or more compiles."""
 
     flags: tuple[str, ...]

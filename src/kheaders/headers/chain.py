@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kheaders.archive import Limits
 from kheaders.errors import HeadersNotFound, KheadersError
-from kheaders.headers.headerset import HeaderSet
+from kheaders.headers.headerset import HeaderSet, Watch
 from kheaders.headers.verify import Check, Verdict, verify_identity
 from kheaders.kernel import Kernel, named
 from kheaders.sources.candidate import ArchiveContent, Candidate, Rejection, Request, Source, TreeContent
@@ -34,23 +33,26 @@ MACHINES = {
 """SRCARCH → the usual machine of that architecture."""
 
 
-@dataclass(frozen=True, slots=True)
-class Approver:
+class Approver(NamedTuple):
     """A proof beyond identity: a name that changes with what it depends on, and the proof itself."""
 
     name: str
     prove: Callable[[HeaderSet], Verdict]
 
 
-@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of a header set without reading it; enough to make compiler flags."""
 
-    release: str | None
-    srcarch: str | None
-    config: frozenset[bytes]
-    """Those options of the configuration that are not modules."""
-    _digest: Callable[[], str] = field(repr=False)
+    __slots__ = ("_digest", "config", "release", "srcarch")
+
+    def __init__(
+        self, release: str | None, srcarch: str | None, config: frozenset[bytes], digest: Callable[[], str]
+    ) -> None:
+        self.release = release
+        self.srcarch = srcarch
+        self.config = config
+        """Those options of the configuration that are not modules."""
+        self._digest = digest
 
     @property
     def digest(self) -> str:
@@ -58,45 +60,63 @@ class Facts:
         return self._digest()
 
 
-@dataclass(slots=True)
 class Found:
     """Headers that belong to the kernel."""
 
-    candidate: Candidate
-    facts: Facts
-    verdict: Verdict
-    approved: frozenset[str]
-    """Names of the approvers whose proof these headers passed."""
-    rejections: tuple[Rejection, ...]
-    """What was asked before and refused."""
-    _read: Callable[[], HeaderSet] = field(repr=False)
-    entry: Entry | None = None
-    """Their tree in the store, if it was found there whole."""
-    _headers: HeaderSet | None = field(default=None, repr=False)
+    def __init__(
+        self,
+        candidate: Candidate,
+        facts: Facts,
+        verdict: Verdict,
+        approved: frozenset[str],
+        rejections: tuple[Rejection, ...],
+        headers: HeaderSet | Callable[[], HeaderSet],
+        entry: Entry | None = None,
+    ) -> None:
+        self.candidate = candidate
+        self.facts = facts
+        self.verdict = verdict
+        self.approved = approved
+        """Names of the approvers whose proof these headers passed."""
+        self.rejections = rejections
+        """What was asked before and refused."""
+        self.entry = entry
+        """Their tree in the store, if it was found there whole."""
+        self._headers = headers
 
     @property
     def headers(self) -> HeaderSet:
         """The headers themselves, read on first use. Raises VerificationError if they can no longer be read."""
-        if self._headers is None:
-            self._headers = self._read()
+        if not isinstance(self._headers, HeaderSet):
+            self._headers = self._headers()
         return self._headers
 
 
-@dataclass(slots=True)
 class Chain:
     """Sources in the order in which they are asked, for one request."""
 
-    request: Request
-    sources: Sequence[Source]
-    store: Store
-    limits: Limits = Limits()
-    adopt: bool = False
-    """Take headers of whatever kernel they are: the user named them, and no kernel."""
-    adopted: str | None = None
-    """With ``adopt``, the SRCARCH that they must be for; None: whatever they are for."""
-    rejections: list[Rejection] = field(default_factory=list)
-    """Every refusal so far, in order."""
-    _begun: Iterator[Found] | None = field(default=None, repr=False)
+    def __init__(
+        self,
+        request: Request,
+        sources: Sequence[Source],
+        store: Store,
+        limits: Limits = Limits(),
+        adopt: bool = False,
+        adopted: str | None = None,
+    ) -> None:
+        self.request = request
+        self.sources = sources
+        self.store = store
+        self.limits = limits
+        self.adopt = adopt
+        """Take headers of whatever kernel they are: the user named them, and no kernel."""
+        self.adopted = adopted
+        """With ``adopt``, the SRCARCH that they must be for; None: whatever they are for."""
+        self.watch: Watch | None = None
+        """Called with each file of an archive as it is read (:meth:`HeaderSet.from_archive`)."""
+        self.rejections: list[Rejection] = []
+        """Every refusal so far, in order."""
+        self._begun: Iterator[Found] | None = None
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
@@ -161,7 +181,7 @@ class Chain:
             proof = approver.prove(found.headers)
         except KheadersError as error:
             proof = Verdict((Check("compiles", "failed", str(error)),))
-        found.verdict = found.verdict + proof
+        found.verdict = found.verdict.joined(proof)
         if not proof.ok:
             self._reject(found.candidate, proof.reason)
             return False
@@ -192,7 +212,7 @@ class Chain:
         if known is not None:
             return known
         try:
-            headers = read(candidate, self.adopted if self.adopt else self.request.srcarch, self.limits)
+            headers = read(candidate, self.adopted if self.adopt else self.request.srcarch, self.limits, self.watch)
         except KheadersError as error:
             self._reject(candidate, error.what, error.hint)
             return None
@@ -213,7 +233,7 @@ class Chain:
         config = frozenset(option for option in headers.config if not option.endswith(b"_MODULE"))
         facts = Facts(headers.release, headers.srcarch, config, lambda: headers.digest)
         rejections = tuple(self.rejections)
-        return Found(candidate, facts, verdict, frozenset(), rejections, lambda: headers, _headers=headers)
+        return Found(candidate, facts, verdict, frozenset(), rejections, headers)
 
     def _config(self) -> KConfig | None:
         from kheaders import kconfig
@@ -273,7 +293,7 @@ class Chain:
         return named(found.facts.release or "", machine=MACHINES.get(found.facts.srcarch or "", ""))
 
 
-def read(candidate: Candidate, srcarch: str | None, limits: Limits = Limits()) -> HeaderSet:
+def read(candidate: Candidate, srcarch: str | None, limits: Limits = Limits(), watch: Watch | None = None) -> HeaderSet:
     """Read what a source offered, for *srcarch* or for whatever it was configured for.
 
     Raises VerificationError (ArchiveError), or what the source's own reader raises.
@@ -285,7 +305,7 @@ def read(candidate: Candidate, srcarch: str | None, limits: Limits = Limits()) -
         return HeaderSet.from_trees(content.layers, srcarch, name=candidate.location)
     if isinstance(content, ArchiveContent):
         with content.open() as stream:
-            return HeaderSet.from_archive(stream, limits=limits, name=candidate.location)
+            return HeaderSet.from_archive(stream, limits=limits, name=candidate.location, watch=watch)
     return HeaderSet(content.read(), name=candidate.location)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -44,19 +44,26 @@ class HeaderSet(Mapping[str, bytes]):
     """
 
     def __init__(self, files: Mapping[str, bytes], links: Mapping[str, str] | None = None, *, name: str = "") -> None:
-        self._files = dict(files)
+        self._files = files if isinstance(files, Texts) else Texts(files)
         self.links: Mapping[str, str] = MappingProxyType(dict(links or {}))
         self.name = name
         """Where the headers came from, for messages."""
 
     @classmethod
-    def from_archive(cls, stream: BinaryIO, *, limits: Limits = Limits(), name: str = "archive") -> HeaderSet:
-        """Read an archive, compressed or not, straight into memory. Raises ArchiveError."""
-        files: dict[str, bytes] = {}
+    def from_archive(
+        cls, stream: BinaryIO, *, limits: Limits = Limits(), name: str = "archive", watch: Watch | None = None
+    ) -> HeaderSet:
+        """Read an archive, compressed or not, straight into memory. Raises ArchiveError.
+
+        *watch* is called with the path of each file that has just been read, and with the mapping that it is in.
+        """
+        files = Texts()
         links: dict[str, str] = {}
         with closing(members(stream, limits=limits, name=name)) as found:
             for member in found:
-                add_member(member, files, links)
+                files.add(member, links)
+                if watch is not None:
+                    watch(member.path, files)
         if not files:
             raise ArchiveError(f"{name}: holds no header", "name an archive made by the kernel or by kheaders")
         return cls(files, links, name=name)
@@ -103,9 +110,9 @@ class HeaderSet(Mapping[str, bytes]):
         return f"HeaderSet({self.name!r}, {len(self._files)} files, release {self.release!r})"
 
     @property
-    def files(self) -> Mapping[str, bytes]:
+    def files(self) -> Texts:
         """The regular files alone."""
-        return MappingProxyType(self._files)
+        return self._files
 
     def resolve(self, path: str) -> str | None:
         """The path of the regular file that *path* leads to, through links of files and of directories, or None."""
@@ -187,18 +194,51 @@ class HeaderSet(Mapping[str, bytes]):
         return sum(map(len, self._files.values()))
 
 
-def add_member(member: Member, files: dict[str, bytes], links: dict[str, str]) -> None:
-    """Sort one archive member into *files* or *links*; directories need no entry."""
-    if member.path.split("/", 1)[0] == PRIVATE:
-        return
-    if member.link is not None:
-        links[member.path] = member.link
-    elif member.same_as is not None:
-        if member.same_as not in files:
-            raise ArchiveError(f"{member.path} is a hard link to {member.same_as}, which is no header", HINT)
-        files[member.path] = files[member.same_as]
-    elif not member.directory:
-        files[member.path] = member.data
+class Texts(Mapping[str, bytes]):
+    """Path → text of regular files. What came from an archive is cut out of it when it is first asked for."""
+
+    __slots__ = ("_texts",)
+
+    def __init__(self, texts: Mapping[str, bytes] | None = None) -> None:
+        self._texts: dict[str, bytes | Member] = dict(texts or {})
+
+    def add(self, member: Member, links: dict[str, str]) -> None:
+        """Keep one archive member, in *links* if it is one; directories need no entry. Raises ArchiveError."""
+        path = member.path
+        if path.startswith(PRIVATE) and path.split("/", 1)[0] == PRIVATE:
+            return
+        if member.link is not None:
+            links[path] = member.link
+        elif member.same_as is not None:
+            if member.same_as not in self._texts:
+                raise ArchiveError(f"{path} is a hard link to {member.same_as}, which is no header", HINT)
+            self._texts[path] = self[member.same_as]
+        elif not member.directory:
+            self._texts[path] = member
+
+    def __getitem__(self, path: str) -> bytes:
+        text = self._texts[path]
+        return text if isinstance(text, bytes) else text.data
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def zeroed(self) -> list[str]:
+        """The files that hold a byte of zero, which no header does."""
+        return [
+            path
+            for path, text in self._texts.items()
+            if (b"\0" in text if isinstance(text, bytes) else text.whole.find(0, text.start, text.end) >= 0)
+        ]
+
+
+Watch = Callable[[str, Texts], None]
 
 
 def _prefixes(path: str) -> Iterator[int]:

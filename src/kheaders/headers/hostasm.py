@@ -51,10 +51,14 @@ that option, with it, which then fails where it is reached, as it must. No layou
 
 def rewrite(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """Those of *files* that hold host assembly or ask for a feature of the host's compiler, without; path → bytes."""
-    new = {path: new for path, data in files.items() if _ANY.search(data) and (new := neutralise(data)) is not data}
-    if AUTOCONF in files and _HOST_COMPILER.search(files[AUTOCONF]):
-        new[AUTOCONF] = _HOST_COMPILER.sub(b"", files[AUTOCONF])
-    return new
+    return {path: new for path, data in files.items() if (new := rewritten(path, data)) is not data}
+
+
+def rewritten(path: str, data: bytes) -> bytes:
+    """What to give a compiler for the header *path* with the text *data*; the same object where that is *data*."""
+    if path == AUTOCONF and _HOST_COMPILER.search(data):
+        return _HOST_COMPILER.sub(b"", data)
+    return neutralise(data) if _ANY.search(data) else data
 
 
 def neutralise(text: bytes) -> bytes:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from kheaders.headers.headerset import HeaderSet
 from kheaders.kernel import Kernel
@@ -35,8 +34,7 @@ _INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<((?:linux|net|uapi|asm-gene
 _INCLUDERS = ("include/linux/", "include/net/", "include/uapi/linux/", "include/asm-generic/")
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One question about a header set and its answer; ``detail`` is a part of a sentence."""
 
     name: str
@@ -44,8 +42,7 @@ class Check:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The answers to all questions that were asked."""
 
     checks: tuple[Check, ...]
@@ -65,7 +62,8 @@ class Verdict:
         """All failures in one line; empty for a good verdict."""
         return "; ".join(check.detail for check in self.failures)
 
-    def __add__(self, other: Verdict) -> Verdict:
+    def joined(self, other: Verdict) -> Verdict:
+        """The answers of both."""
         return Verdict(self.checks + other.checks)
 
     def to_json(self) -> dict[str, Any]:
@@ -104,7 +102,7 @@ def _files(headers: HeaderSet, intact: bool) -> Check:
         why = "; the kernel was never configured there" if missing[0].startswith("include/generated") else ""
         return Check("files", "failed", f"{_some(missing)} missing{why}")
     empty = [path for path in REQUIRED if not headers[path].strip()]
-    zeroed = [path for path, data in headers.files.items() if b"\0" in data]
+    zeroed = headers.files.zeroed()
     if not intact:
         hollow = (path for path, data in headers.files.items() if not data and not _may_be_empty(path))
         empty = sorted({*empty, *hollow})

@@ -7,8 +7,7 @@ of fewer: a slice that holds a declaration too many is the same program.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["struct", "union", "enum", "typedef", "prototype", "inline", "variable", "forward", "other"]
 
@@ -43,8 +42,7 @@ KEYWORDS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(NamedTuple):
     """What was read off one piece. Names of tags carry no ``struct``: tags have a name space of their own."""
 
     kind: Kind

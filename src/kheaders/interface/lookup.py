@@ -5,8 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from kheaders.errors import BlobError
 from kheaders.interface.blob import Blob
@@ -31,8 +30,7 @@ _CANDIDATES = 3000
 """Names that a suggestion is chosen from at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One declaration or macro of a kernel."""
 
     kind: ItemKind

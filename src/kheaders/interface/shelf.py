@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from kheaders.errors import BlobError
 from kheaders.interface.schema import SCHEMA
@@ -28,8 +27,7 @@ KIND = "blob"
 SUFFIX = ".kheaders"
 
 
-@dataclass(frozen=True, slots=True)
-class Shelved:
+class Shelved(NamedTuple):
     """A blob in the store."""
 
     path: Path

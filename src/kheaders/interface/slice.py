@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program
@@ -22,8 +22,7 @@ _PREFIX_LIMIT = 24
 _OTHER_TAGS = re.compile(rb"\b(?:union|enum)\s+([A-Za-z_]\w*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """A slice, ready to be included before a program."""
 
     text: bytes
@@ -42,12 +41,12 @@ class Slice:
         return self.text.count(b"\n")
 
 
-@dataclass(slots=True)
 class Needs:
     """What a first slice lacked, by the compiler's word."""
 
-    names: set[str] = field(default_factory=set)
-    tags: set[str] = field(default_factory=set)
+    def __init__(self, names: Iterable[str] = (), tags: Iterable[str] = ()) -> None:
+        self.names = set(names)
+        self.tags = set(tags)
 
 
 class Cutter:

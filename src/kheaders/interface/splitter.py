@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 _DIRECTIVE = re.compile(rb"^[ \t]*#.*(?:\n|\Z)", re.M)
@@ -31,8 +30,7 @@ class Directive(NamedTuple):
     code: int
 
 
-@dataclass(frozen=True, slots=True)
-class Separated:
+class Separated(NamedTuple):
     """The input as directives and code; the code has no directive lines in it."""
 
     code: bytes

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import architecture, header_flags, include_directories, version_of
@@ -38,8 +38,7 @@ _FROM = re.compile(r"^In file included from (.*?):(\d+):$")
 MISSING = "kheaders: no such header: "
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(NamedTuple):
     """What the pass gave."""
 
     text: bytes

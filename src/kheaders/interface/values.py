@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import Architecture, architecture, include_directories, slice_flags, version_of
@@ -51,8 +51,7 @@ _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 _ERROR = re.compile(r"error: (.*)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Kernel:
+class _Kernel(NamedTuple):
     arch: Architecture
     version: tuple[int, int] | None
 
@@ -74,11 +73,11 @@ def evaluate(blob: Blob, items: Sequence[Item], compiler: Compiler) -> list[Item
         if item.kind not in ("macro", "constant"):
             done.append(item)
         elif item.kind == "macro" and not item.text.removeprefix(f"#define {item.name}").strip():
-            done.append(replace(item, reason="is empty"))
+            done.append(item._replace(reason="is empty"))
         elif item.text.startswith(f"#define {item.name}("):
-            done.append(replace(item, reason="takes arguments"))
+            done.append(item._replace(reason="takes arguments"))
         elif tried == MOST:
-            done.append(replace(item, reason=f"only the first {MOST} definitions are evaluated"))
+            done.append(item._replace(reason=f"only the first {MOST} definitions are evaluated"))
         else:
             tried += 1
             done.append(_evaluated(blob, item, compiler, kernel))
@@ -100,20 +99,20 @@ def include_name(blob: Blob, path: str, search: Sequence[str]) -> str | None:
 def _evaluated(blob: Blob, item: Item, compiler: Compiler, kernel: _Kernel) -> Item:
     name = include_name(blob, item.file, include_directories(kernel.arch))
     if name is None and not item.file.startswith("<"):
-        return replace(item, reason=f"no include line leads to {item.file}")
+        return item._replace(reason=f"no include line leads to {item.file}")
     include = f"#include <{name}>" if name else ""
     result = None
     for text in (_PROGRAM, _TEXTUAL, _NUMBER):
         program = text.format(include=include, name=item.name).encode()
         piece = Cutter(blob, include_directories(kernel.arch)).cut(read(program, None, ()))
         if item.kind == "macro" and name and item.number not in piece.macros:
-            return replace(item, reason=f"another definition is in force after #include <{name}>")
+            return item._replace(reason=f"another definition is in force after #include <{name}>")
         result = _compile(compiler, kernel, program, piece.text, piece.includes)
         if result.ok:
             value = _value(result.output.decode("utf-8", "replace"))
-            return replace(item, value=value, reason="" if value is not None else "is no constant, but an address")
+            return item._replace(value=value, reason="" if value is not None else "is no constant, but an address")
     assert result is not None
-    return replace(item, reason=_why(result))
+    return item._replace(reason=_why(result))
 
 
 def _compile(compiler: Compiler, kernel: _Kernel, program: bytes, text: bytes, includes: Sequence[str]) -> Result:

@@ -15,8 +15,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kheaders import kernel as kernels
 from kheaders.debpkg import Dependency, PackageTree, header_dependencies, headers_from_debs, is_header_package
@@ -49,8 +49,7 @@ _SAFE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.+/~-]*")
 _MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True, slots=True)
-class FetchRequest:
+class FetchRequest(NamedTuple):
     """Which package is wanted; with neither release nor package, the newest kernel's of the usual flavour."""
 
     release: str | None = None
@@ -62,8 +61,7 @@ class FetchRequest:
     """dpkg's name, ``arm64``; None means this machine's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What would be downloaded: the packages that hold all headers of ``release``, and where they come from.
 
     The release is the one in the first package's name.
@@ -74,8 +72,7 @@ class Plan:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(NamedTuple):
     """What was downloaded."""
 
     release: str

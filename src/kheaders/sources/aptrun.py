@@ -7,8 +7,8 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kheaders.debpkg import file_name, paragraphs
 from kheaders.errors import FetchError, StoreError, ToolError
@@ -31,8 +31,7 @@ _GONE = (
 """What apt says where there is no such suite: its archive and name; the second way where no signature is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(NamedTuple):
     """One package as the archive lists it; ``size`` in bytes."""
 
     name: str

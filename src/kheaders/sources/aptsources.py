@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from kheaders.debpkg import paragraphs
@@ -23,8 +23,7 @@ _SCHEMES = ("http", "https", "file", "copy", "ftp", "tor+http", "tor+https", "mi
 _PORTS = "http://ports.ubuntu.com/ubuntu-ports"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One suite of one archive."""
 
     uri: str
@@ -66,7 +65,7 @@ def system_entries(sysroot: Path) -> list[Entry]:
         entries += parse_sources(text) if path.suffix == ".sources" else parse_list(text)
     codename = os_release(sysroot).get("VERSION_CODENAME", "")
     own = [
-        replace(entry, components=tuple(c for c in entry.components if c in _COMPONENTS))
+        entry._replace(components=tuple(c for c in entry.components if c in _COMPONENTS))
         for entry in dict.fromkeys(entries)
         if _of_distribution(entry, codename)
     ]
@@ -124,13 +123,13 @@ def derive(entries: Iterable[Entry], suite: str | None, codename: str) -> tuple[
     plain = [entry for entry in own if not entry.security]
     secure = [entry for entry in own if entry.security]
     template = next((entry for entry in plain if entry.suite == codename), (plain or own)[0])
-    security = secure[0] if secure else replace(template, uri=_security_uri(template.uri))
+    security = secure[0] if secure else template._replace(uri=_security_uri(template.uri))
     if suffix in ("-security", "/updates"):
-        return [replace(security, suite=suite)], []
-    required = [replace(template, suite=suite)]
+        return [security._replace(suite=suite)], []
+    required = [template._replace(suite=suite)]
     if suffix or base in _ROLLING:
         return required, []
-    return required, [replace(template, suite=f"{base}-updates"), replace(security, suite=f"{base}-security")]
+    return required, [template._replace(suite=f"{base}-updates"), security._replace(suite=f"{base}-security")]
 
 
 def for_architecture(entries: Iterable[Entry], architecture: str) -> list[Entry]:
@@ -140,9 +139,9 @@ def for_architecture(entries: Iterable[Entry], architecture: str) -> list[Entry]
         host = urlsplit(entry.uri).hostname or ""
         ubuntu = host.endswith((".ubuntu.com", "ubuntu.com"))
         if ubuntu and architecture not in ("amd64", "i386"):
-            entry = replace(entry, uri=_PORTS)
+            entry = entry._replace(uri=_PORTS)
         elif ubuntu and host.startswith("ports."):
-            entry = replace(entry, uri="http://archive.ubuntu.com/ubuntu")
+            entry = entry._replace(uri="http://archive.ubuntu.com/ubuntu")
         moved.append(entry)
     return list(dict.fromkeys(moved))
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from kheaders.kernel import Kernel
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveContent:
+class ArchiveContent(NamedTuple):
     """Headers as an archive (tar, compressed or not); ``open`` gives a fresh stream of its bytes each time."""
 
     open: Callable[[], BinaryIO]
 
 
-@dataclass(frozen=True, slots=True)
-class TreeContent:
+class TreeContent(NamedTuple):
     """Headers as directories, each with ``include/`` and ``arch/``; where a path is in several, the last one wins.
 
     A distribution's split tree is (common directory, architecture's directory); a kernel's own split tree is
@@ -30,8 +27,7 @@ class TreeContent:
     """Called before the layers are read; raises VerificationError if they are no longer what was kept there."""
 
 
-@dataclass(frozen=True, slots=True)
-class FilesContent:
+class FilesContent(NamedTuple):
     """Headers that only the source itself can unpack (packages); ``read`` gives relative path → bytes."""
 
     read: Callable[[], Mapping[str, bytes]]
@@ -40,8 +36,7 @@ class FilesContent:
 Content = ArchiveContent | TreeContent | FilesContent
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An offer: headers that a source found, not yet read and not yet verified."""
 
     source: str
@@ -56,8 +51,7 @@ class Candidate:
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(NamedTuple):
     """A refusal: why a source has nothing, or why what it offered was not used."""
 
     source: str
@@ -70,20 +64,18 @@ class Rejection:
         return f"{self.source}: {where}{self.reason}" + (f"; {self.hint}" if self.hint else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a source is asked: headers for ``kernel``, looked for below ``sysroot``."""
 
     kernel: Kernel
     sysroot: Path = Path("/")
     headers: Path | None = None
     """What the user named with ``--headers``; only the explicit source looks at it."""
-    srcarch: str = field(default="")
-    """SRCARCH of the headers that are wanted; defaults to the kernel's."""
 
-    def __post_init__(self) -> None:
-        if not self.srcarch:
-            object.__setattr__(self, "srcarch", self.kernel.srcarch)
+    @property
+    def srcarch(self) -> str:
+        """SRCARCH of the headers that are wanted."""
+        return self.kernel.srcarch
 
     def path(self, absolute: str) -> Path:
         """*absolute*, a path as the examined system sees it, below the sysroot."""

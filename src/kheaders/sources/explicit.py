@@ -7,7 +7,6 @@ import io
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +23,7 @@ from kheaders.debpkg import (
     source_in_makefile,
 )
 from kheaders.errors import ArchiveError, KheadersError
+from kheaders.kernel import check_release
 from kheaders.sources.build import BASES, BuildSource
 from kheaders.sources.candidate import ArchiveContent, Candidate, FilesContent, Rejection, Request
 from kheaders.sources.distro import DistroSource
@@ -288,16 +288,17 @@ def _root(root: Path, releases: set[str], request: Request) -> Iterator[Candidat
             yield Rejection(SOURCE, str(root), reason, "say which kernel is meant with --kernel")
             return
         (release,) = releases
-    inner = replace(request, kernel=replace(request.kernel, release=release), sysroot=Path(os.path.realpath(root)))
+    kernel = request.kernel._replace(release=check_release(release))
+    inner = request._replace(kernel=kernel, sysroot=Path(os.path.realpath(root)))
     offered: dict[str, Candidate] = {}
     refused = []
     for source in (BuildSource(), DistroSource()):
         for answer in source.offers(inner):
             location = f"{root}{answer.location}"
             if isinstance(answer, Candidate):
-                offered.setdefault(answer.fingerprint, replace(answer, source=SOURCE, location=location))
+                offered.setdefault(answer.fingerprint, answer._replace(source=SOURCE, location=location))
             else:
-                refused.append(replace(answer, source=SOURCE, location=location))
+                refused.append(answer._replace(source=SOURCE, location=location))
     yield from offered.values() or refused
 
 

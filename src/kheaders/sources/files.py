@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from kheaders.errors import ArchiveError
 from kheaders.sources.candidate import Request
@@ -15,8 +14,7 @@ from kheaders.sysroot import resolve
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A regular file that is not empty and may be read; ``shown`` is its path as the examined system sees it."""
 
     shown: str
@@ -55,8 +53,7 @@ class Found:
         return data
 
 
-@dataclass(frozen=True, slots=True)
-class Unusable:
+class Unusable(NamedTuple):
     """Why there is no file to use at ``shown``; ``absent`` where there is nothing at all."""
 
     shown: str

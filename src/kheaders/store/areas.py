@@ -14,8 +14,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kheaders import safepath
 from kheaders.errors import StoreError
@@ -37,8 +37,7 @@ _KEY = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,127}")
 _SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,15}){0,2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Area:
+class Area(NamedTuple):
     """One directory of a store; ``path`` is None where there is none, and ``missing`` says why."""
 
     name: str

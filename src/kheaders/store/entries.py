@@ -11,10 +11,9 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from kheaders.errors import StoreError
 from kheaders.safepath import closing, open_below, open_file
@@ -33,8 +32,7 @@ class Unusable(Exception):
     """An entry is there, but is not what was published; its text is the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One thing in a store."""
 
     kind: str
@@ -51,8 +49,8 @@ class Entry:
     """``boot`` or ``persistent``."""
     own: bool = True
     """False for what lies in root's store and is only read."""
-    boot: str | None = field(default=None, repr=False)
-    damaged: bool = field(default=False, repr=False)
+    boot: str | None = None
+    damaged: bool = False
 
     @property
     def home(self) -> Path:
@@ -60,11 +58,10 @@ class Entry:
         return self.path.parent if self.kind == TREE else self.path.parent.parent
 
 
-@dataclass(frozen=True, slots=True)
-class Cleared:
-    """What was removed: the ``count`` of entries and records, their ``bytes``, and how many in use were kept."""
+class Cleared(NamedTuple):
+    """What was removed: the number of ``entries`` and records, their ``bytes``, and how many in use were kept."""
 
-    count: int
+    entries: int
     bytes: int
     kept: int = 0
 
