@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -191,17 +191,18 @@ class Context:
         opened = self._slices(blob, form)
         try:
             with self._downloads() as downloads:
-                chain = self.chain(downloads)
                 program = source if isinstance(source, bytes) else Path(source)
                 job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
-                ahead = opened is None and form != "slice"
-                gathered = gathering_for(job) if ahead and form in ("auto", "memory") else None
-                if gathered is not None:
-                    chain.watch = gathered.offer
-                # Reading headers and finding a compiler take about as long where nothing is remembered.
-                with chain.ahead() if ahead else nullcontext():
-                    compiler = self.compiler
-                compiled = compile_program(lambda: chain, compiler, job, form, opened, gathered)
+                if opened is None and form != "slice":
+                    gathered = gathering_for(job) if form in ("auto", "memory") else None
+                    chain = self.chain(downloads)
+                    chain.watch = gathered.offer if gathered is not None else None
+                    # Reading headers and finding a compiler take about as long where nothing is remembered.
+                    with chain.ahead():
+                        compiler = self.compiler
+                    compiled = compile_program(lambda: chain, compiler, job, form, gathered=gathered)
+                else:
+                    compiled = compile_program(lambda: self.chain(downloads), self.compiler, job, form, opened)
                 return check_object(self.chain(downloads), self.compiler, job, compiled) if check else compiled
         finally:
             if opened is not None:

@@ -44,7 +44,7 @@ def test_nothing_yet(store: Store, kernel: Kernel, tmp_path: Path) -> None:
 def test_built_once_and_found_after_a_reboot(store: Store, kernel: Kernel, compiler: Compiler, tmp_path: Path) -> None:
     stages: list[str] = []
     made = shelf.build_into(store, headers(), compiler, kernel, stages.append)
-    assert made.built and stages == ["preprocess", "index", "write"]
+    assert made.built and stages == ["survey", "index", "write"]
     again = shelf.build_into(store, headers(), compiler, kernel, stages.append)
     assert again == shelf.Shelved(made.path, False) and len(stages) == 3
     later = Store.open(boot=tmp_path / "other", cache=tmp_path / "cache", boot_id="boot-2")
@@ -105,7 +105,7 @@ class TestContext:
             opened.blob()
         stages: list[str] = []
         path = opened.build_blob(progress=stages.append)
-        assert stages == ["headers", "preprocess", "index", "write"]
+        assert stages == ["headers", "survey", "index", "write"]
         root.remove("/sys/kernel/kheaders.tar.xz")
         with pytest.raises(HeadersNotFound):
             context(root, tmp_path).find()

@@ -38,13 +38,20 @@ def build(
             progress(name)
 
     with replacing(path) as staged:
-        stage("preprocess")
-        passed = umbrella.preprocess(headers, compiler)
-        stage("index")
+        stage("survey")
         search = include_directories(architecture(headers.srcarch or "", headers.config))
         resolver = Resolver(headers, search)
-        indexed = index.build(passed.text, resolver, workers or min(4, os.cpu_count() or 1))
+        with umbrella.preprocess(headers, compiler) as passed:
+            stage("index")
+            indexed = index.build(passed, resolver, workers or min(4, os.cpu_count() or 1))
+            failed = passed.failed
         stage("write")
+        counts = {
+            "declarations": len(indexed.texts),
+            "macros": len(indexed.macro_texts),
+            "names": len(indexed.names),
+            "files": len(indexed.files),
+        }
         meta = {
             "release": headers.release,
             "srcarch": headers.srcarch,
@@ -54,6 +61,25 @@ def build(
             "compiler": compiler.name,
             "tool": VERSION,
             "headers": len(passed.headers),
-            "left_out": len(passed.failed),
+            "left_out": len(failed),
+            "counts": counts,
         }
-        writer.write(indexed, staged, meta, passed.failed)
+        writer.write(_content(indexed, meta, failed), staged)
+
+
+def _content(indexed: index.Index, meta: Mapping[str, Any], failed: Mapping[str, str]) -> writer.Content:
+    return writer.Content(
+        [name.decode() for name in indexed.names],
+        indexed.files,
+        failed,
+        meta,
+        indexed.texts,
+        indexed.macro_texts,
+        indexed.kinds,
+        indexed.rows,
+        indexed.decl_files,
+        indexed.decl_lines,
+        indexed.macro_names,
+        indexed.macro_files,
+        indexed.macro_lines,
+    )
