@@ -237,7 +237,7 @@ class Context:
         """Build the kernel's blob from its verified headers and return its path: *output*, else its place in the store.
 
         What the store has already is not built again. *progress* is called with the name of each stage: ``headers``,
-        ``preprocess``, ``index``, ``write``. Raises BlobError, HeadersNotFound, StoreError, CompilerError.
+        ``survey``, ``index``, ``write``. Raises BlobError, HeadersNotFound, StoreError, CompilerError.
         """
         from kheaders.interface import shelf
         from kheaders.interface.build import build
@@ -254,6 +254,16 @@ class Context:
             path = Path(output)
             build(found.headers, self.compiler, path, kernel=shelf.facts(kernel), progress=progress)
             return path
+
+    def import_blob(self, exported: str | os.PathLike[str]) -> tuple[Path, bool]:
+        """Put a blob that was exported into the store: its place there, and whether it is one of the context's kernel.
+
+        Programs for the kernel that it was built for compile from it from then on. Raises BlobError, StoreError.
+        """
+        from kheaders.interface import shelf
+
+        path = shelf.import_into(self.store, Path(exported))
+        return path, path == shelf.locate(self.store, self.kernel, self.kernel.srcarch)
 
     def show(
         self, name: str, *, blob: str | os.PathLike[str] | None = None, values: bool = True, users: bool = False
