@@ -149,12 +149,20 @@ class Context:
             found = chain.first(approver(self.compiler))
             return found, tree(chain, found)
 
-    def extract(self, directory: str | os.PathLike[str]) -> Found:
-        """Write the verified headers to *directory*, which must be missing or empty."""
+    def extract(self, directory: str | os.PathLike[str], *, progress: Progress | None = None) -> Found:
+        """Write the verified headers to *directory*, which must be missing or empty.
+
+        *progress* is called with a stage, ``headers`` or ``extract``, and bytes so far and in all where they are known.
+        """
         from kheaders.forms.directory import extract
 
+        if progress is None:
+            found = self.find()
+            extract(found.headers, Path(directory))
+            return found
+        progress("headers", None, None)
         found = self.find()
-        extract(found.headers, Path(directory))
+        extract(found.headers, Path(directory), lambda done, total: progress("extract", done, total))
         return found
 
     def cflags(self) -> list[str]:
@@ -231,20 +239,19 @@ class Context:
             raise shelf.missing(kernel)
         return Blob(place)
 
-    def build_blob(
-        self, output: str | os.PathLike[str] | None = None, progress: Callable[[str], None] | None = None
-    ) -> Path:
+    def build_blob(self, output: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Path:
         """Build the kernel's blob from its verified headers and return its path: *output*, else its place in the store.
 
-        What the store has already is not built again. *progress* is called with the name of each stage: ``headers``,
-        ``survey``, ``index``, ``write``. Raises BlobError, HeadersNotFound, StoreError, CompilerError.
+        What the store has already is not built again. *progress* is called with a stage (``headers``,
+        ``survey``, ``index``, ``write``), and headers so far and in all where they are known. Raises BlobError,
+        HeadersNotFound, StoreError, CompilerError.
         """
         from kheaders.interface import shelf
         from kheaders.interface.build import build
         from kheaders.trial import approver
 
         if progress is not None:
-            progress("headers")
+            progress("headers", None, None)
         with self._downloads() as downloads:
             chain = self.chain(downloads)
             found = chain.first(approver(self.compiler))
