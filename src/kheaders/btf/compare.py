@@ -45,7 +45,7 @@ class Difference(NamedTuple):
         return f"{what}: {self.ours} in the headers, {self.theirs} in the kernel"
 
 
-class _Shape(NamedTuple):
+class Shape(NamedTuple):
     """What counts of a type: its size, and where its members are or which values its constants have."""
 
     size: int
@@ -60,7 +60,7 @@ def compare(ours: Btf, kernel: Btf, names: Iterable[str] | None = None) -> Itera
     """
     wanted = None if names is None else frozenset(names)
     left, right = _index(ours, wanted), _index(kernel, wanted)
-    shapes_left, shapes_right = _Shapes(ours), _Shapes(kernel)
+    shapes_left, shapes_right = Shapes(ours), Shapes(kernel)
     for title, mine in left.items():
         theirs = right.get(title)
         if theirs is None:
@@ -115,7 +115,7 @@ class _Part(NamedTuple):
     bits: int
 
 
-class _Shapes:
+class Shapes:
     """The shapes of the types of one BTF; bounds the work in all. Members are read in place, as there are so many."""
 
     def __init__(self, btf: Btf) -> None:
@@ -123,15 +123,16 @@ class _Shapes:
         self.left = MAX_MEMBERS
         self.parts: dict[int, _Part] = {}
 
-    def shape(self, type_id: int) -> _Shape:
+    def shape(self, type_id: int) -> Shape:
+        """That of one record or enum; it equals that of another type that lies alike."""
         if self.btf.kind(type_id) in RECORDS:
             members: dict[str, Place] = {}
             size = self._collect(type_id, 0, "", members, 0, max(self.left - MAX_FIELDS, 0))
-            return _Shape(size, frozenset(members.items()), frozenset())
+            return Shape(size, frozenset(members.items()), frozenset())
         found = self.btf.type(type_id)
         assert isinstance(found, model.Enum | model.Enum64)
         mask = (1 << 8 * min(found.size, 8)) - 1  # whether an encoder calls them signed is a matter of taste
-        return _Shape(found.size, frozenset(), frozenset((v.name, v.value & mask) for v in found.values))
+        return Shape(found.size, frozenset(), frozenset((v.name, v.value & mask) for v in found.values))
 
     def _collect(self, type_id: int, base: int, outer: str, into: dict[str, Place], depth: int, floor: int) -> int:
         """Put each member of a record, those of unnamed records in it too, *into* path → place; gives its size."""
@@ -144,7 +145,7 @@ class _Shapes:
             raise self.btf.damage(type_id, f"is nested more than {MAX_DEPTH} deep, or has too many members")
         for i in range(at + 3, at + 3 + 3 * count, 3):
             name, target, offset = owner.string(words[i], type_id), words[i + 1], words[i + 2]
-            part = parts.get(target) or self._part(target)
+            part = parts.get(target if name else -target) or self._part(target, nameless=not name)
             if flag:
                 offset, bits = base + (offset & 0xFFFFFF), offset >> 24
             else:
@@ -156,18 +157,18 @@ class _Shapes:
                 self._collect(part.record, offset, path + "[]" * part.rows, into, depth + 1, floor)
         return words[at + 2]
 
-    def _part(self, type_id: int) -> _Part:
-        record, rows = inline(self.btf, type_id)
+    def _part(self, type_id: int, *, nameless: bool) -> _Part:
+        record, rows = inline(self.btf, type_id, nameless=nameless)
         size = self.btf.size_of(type_id)
         part = _Part(record.id if record else 0, rows, size, *old_bit_field(self.btf, type_id))
-        self.parts[type_id] = part
+        self.parts[-type_id if nameless else type_id] = part
         return part
 
 
 # ---- telling it ----
 
 
-def _differences(title: str, ours: _Shape, theirs: _Shape) -> Iterator[Difference]:
+def _differences(title: str, ours: Shape, theirs: Shape) -> Iterator[Difference]:
     if ours.size != theirs.size:
         yield Difference(title, "", _count(ours.size), _count(theirs.size))
     members, others = dict(ours.members), dict(theirs.members)

@@ -1,9 +1,9 @@
 """The kinds of types in BTF, and how many 32-bit words each takes.
 
 include/uapi/linux/btf.h: every type begins with ``name_off``, ``info`` and ``size`` or ``type``; what follows depends
-on the kind. ``info`` has held the number of elements in bits 0–15, the kind in bits 24–28 and a flag in bit 31, with the
-other bits zero; since April 2026 the number has bits 0–23 and the kind bits 24–30. As writers of the older form leave
-the bits that it does not use zero, reading the wider fields reads both forms.
+on the kind. ``info`` has held the number of elements in bits 0–15, the kind in bits 24–28 and a flag in bit 31, with
+the other bits zero; since April 2026 the number has bits 0–23 and the kind bits 24–30. As writers of the older form
+leave the bits that it does not use zero, reading the wider fields reads both forms.
 """
 
 from __future__ import annotations

@@ -161,17 +161,22 @@ def strip(btf: Btf, type_id: int) -> model.Type:
     raise btf.damage(type_id, f"refers to itself, or through more than {MAX_DEPTH} types")
 
 
-def inline(btf: Btf, type_id: int) -> tuple[Record | None, int]:
-    """The anonymous record that a member of the type is or, with its dimensions counted, is an array of."""
+def inline(btf: Btf, type_id: int, *, nameless: bool = False) -> tuple[Record | None, int]:
+    """The anonymous record that a member of the type is or, with its dimensions counted, is an array of.
+
+    A *nameless* member may be a record that has a name (-fms-extensions): its members too are those of the outer one.
+    """
     rows = 0
     at = type_id
     for _ in range(MAX_DEPTH):
         match found := btf.type(at):
             case model.Struct() | model.Union():
-                return (None, 0) if found.name else (found, rows)
+                return (None, 0) if found.name and not nameless else (found, rows)
             case model.Array():
                 at, rows = found.element, rows + 1
             case model.Const() | model.Volatile() | model.TypeTag():
+                at = found.target
+            case model.Typedef() if nameless:
                 at = found.target
             case _:
                 return None, 0
@@ -223,7 +228,7 @@ class _Walk:
     def _field(self, member: model.Member, bit_base: int, outer: str, depth: int) -> Field:
         path = f"{outer}.{member.name}" if outer and member.name else member.name or outer
         offset = bit_base + member.bit_offset
-        target, rows = inline(self.btf, member.type)
+        target, rows = inline(self.btf, member.type, nameless=not member.name)
         inner = self.layout(target, offset, path + "[]" * rows, depth + 1) if target else None
         text = declaration(self.btf, member.type, member.name)
         size = self.btf.size_of(member.type)
@@ -370,7 +375,7 @@ def _declaration(btf: Btf, type_id: int, name: str, budget: list[int]) -> str:
                 text = f"*{qualifiers}{text}" if text or not qualifiers else f"*{qualifiers.rstrip()}"
                 qualifiers, pointer, at = "", True, found.target
             case model.Array():
-                text = f"({text})[{found.count}]" if pointer else f"{text}[{found.count}]"
+                text = f"({text})[{found.nelems}]" if pointer else f"{text}[{found.nelems}]"
                 pointer, at = False, found.element
             case model.FuncProto():
                 parameters = [_declaration(btf, param.type, "", budget) for param in found.params]

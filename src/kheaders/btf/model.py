@@ -91,12 +91,12 @@ class Restrict(_Reference):
 class _Array(NamedTuple):
     id: int
     element: int
-    index: int
-    count: int
+    index_type: int
+    nelems: int
 
 
 class Array(_Array):
-    """*count* elements in a row; 0 also for a flexible array. *index* is a type that has no meaning in C."""
+    """*nelems* elements in a row; 0 also for a flexible array. *index_type* has no meaning in C."""
 
     __slots__ = ()
     kind: ClassVar[Kind] = Kind.ARRAY

@@ -181,7 +181,7 @@ def _lead(btf: Btf, field: Field) -> str:
 def _rows(btf: Btf, field: Field) -> str:
     text, at = "", field.type_id
     while isinstance(found := btf.type(at), model.Array):
-        text += f"[{found.count}]"
+        text += f"[{found.nelems}]"
         at = found.element
     return text
 
@@ -200,7 +200,7 @@ def _declare(btf: Btf, type_id: int, name: str, width: int, budget: list[int], *
     if isinstance(found, model.Array) and btf.kind(found.element) is Kind.CONST:
         lead = ""  # a qualifier of an array is one of its elements, and need not be said twice
     while isinstance(found, model.Array):
-        rows += f"[{found.count or ('' if open_ended else 0)}]"
+        rows += f"[{found.nelems or ('' if open_ended else 0)}]"
         type_id = found.element
         found = btf.type(type_id)
     if isinstance(found, model.Ptr):

@@ -50,10 +50,8 @@ class Bodies:
         columns = self.columns
         form = self.layouts.form(type_id)
         self.names.user = type_id
-        if named:
-            head = self.declarators.tag(type_id)
-        else:
-            head = "union" if columns.kinds[type_id] == Kind.UNION else "struct"
+        word = "union" if columns.kinds[type_id] == Kind.UNION else "struct"
+        head = self.declarators.tag(type_id) if named else word
         if form.items is None and not form.widths and type_id not in self.tags:
             lines = self._plain_lines(type_id, level)
         else:
@@ -98,8 +96,8 @@ class Bodies:
     def _member(self, name: int, target: int, level: int, user: int, *, bit_field: bool = False) -> str:
         """One member without a semicolon.
 
-        A member without a name of a *named* record (-fms-extensions) would declare nothing in other C, so that its members
-        and its room are lost: it is written as an anonymous record with the same members.
+        A member without a name of a *named* record (-fms-extensions) would declare nothing in other C, so that its
+        members and its room are lost: it is written as an anonymous record with the same members.
         """
         declarators = self.declarators
         self.names.user = user
@@ -107,8 +105,10 @@ class Bodies:
             return declarators.declare(target, self.names[name], level, user)
         bare = self._unwrapped(target, user)
         kind = self.columns.kinds[bare]
-        if kind in _RECORDS:
+        if kind in _RECORDS and self.columns.name_offset(bare):
             return declarators.inline(bare, level, user)
+        if kind in _RECORDS:
+            return declarators.declare(target, "", level, user)
         if bit_field:
             return declarators.declare(target, "", level, user)
         self._unnamed += 1
@@ -134,7 +134,7 @@ class Bodies:
     # ---- enums ------------------------------------------------------------------------------------------------------
 
     def enum(self, type_id: int, level: int, head: str) -> str:
-        """The definition of an enum without a semicolon; without values it is only declared, as in C it cannot be more."""
+        """The definition of an enum without a semicolon; without values only its declaration, as C has no other."""
         columns, names, used = self.columns, self.names, self.ordinary.used
         names.user = type_id
         wide = columns.kinds[type_id] == Kind.ENUM64
@@ -146,17 +146,14 @@ class Bodies:
         if wide:
             rows = [(name, low | high << 32) for name, low, high in columns.rows(type_id, 3)]
         else:
-            rows = list(columns.rows(type_id, 2))
+            rows = [(name, value) for name, value in columns.rows(type_id, 2)]
         for offset, value in rows:
             name = names[offset]
             if name in used:
                 name = self.ordinary.claim(name)
             else:
                 used[name] = 1
-            if wide:
-                text = _wide(value, signed)
-            else:
-                text = str(value - (1 << 32) if signed and value >> 31 else value)
+            text = _wide(value, signed) if wide else str(value - (1 << 32) if signed and value >> 31 else value)
             append(f"{opening}{name} = {text},")
             opening = f"\n{tabs}\t"
         if not rows:

@@ -49,6 +49,12 @@ class Columns:
                 "use a newer kheaders",
             )
 
+    def checked(self, type_id: int, user: int) -> bool:
+        """True; or the BtfError of :meth:`check`."""
+        if type_id >= self.end or self.kinds[type_id] == Kind.OTHER:
+            self.check(type_id, user)
+        return True
+
     def kind(self, type_id: int, user: int) -> int:
         """The number of the kind of *type_id*, checked as by :meth:`check`."""
         if type_id >= self.end or self.kinds[type_id] == Kind.OTHER:

@@ -14,8 +14,9 @@ MAX_DEPTH = 64
 MAX_TEXT = 1 << 16
 """How many characters a declaration may have, anonymous records apart: each level can double it."""
 
-_QUALIFIERS = {Kind.VOLATILE: "volatile", Kind.CONST: "const", Kind.RESTRICT: "restrict"}
-_TAGGED = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum", Kind.ENUM64: "enum"}
+_QUALIFIERS: dict[int, str] = {Kind.VOLATILE: "volatile", Kind.CONST: "const", Kind.RESTRICT: "restrict"}
+_TAGGED: dict[int, str] = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum", Kind.ENUM64: "enum"}
+_NUMBER = re.compile(r"[A-Za-z_]\w*( [A-Za-z_]\w*)*\Z", re.ASCII)
 _ATTRIBUTE = re.compile(r"[A-Za-z_]\w*(\([\w, ]*\))?\Z")
 
 
@@ -39,6 +40,8 @@ class Declarators:
         self.plain: dict[int, tuple[str, str]] = {0: ("void ", "")}
         """Type → (text before, text after the name), for those that contain no anonymous record or enum."""
         self._names: dict[int, str] = {}
+        self._words: dict[str, str] = {}
+        """Tag → the keyword that it goes with."""
         self._depth = 0
 
     # ---- names ------------------------------------------------------------------------------------------------------
@@ -49,16 +52,35 @@ class Declarators:
         if found is None:
             self.names.user = type_id
             text = self.names[self.columns.name_offset(type_id)]
-            space = self.ordinary if self.columns.kinds[type_id] == Kind.TYPEDEF else self.tags
-            found = self._names[type_id] = space.claim(text) if text else ""
+            if not text:
+                found = ""
+            elif self.columns.kinds[type_id] == Kind.TYPEDEF:
+                found = self.ordinary.claim(text)
+            else:
+                found = self._tag_name(type_id, text)
+            self._names[type_id] = found
         return found
+
+    def _tag_name(self, type_id: int, text: str) -> str:
+        """A tag belongs to one keyword. What is only declared shares the name of the first that is defined."""
+        word = self.word(type_id)
+        if self._words.setdefault(text, word) != word:
+            self.tags.used.setdefault(text, 1)
+        elif self.columns.kinds[type_id] == Kind.FWD or (word == "enum" and not self.columns.count(type_id)):
+            return text
+        return self.tags.claim(text)
+
+    def word(self, type_id: int) -> str:
+        """``struct``, ``union`` or ``enum``."""
+        kind = self.columns.kinds[type_id]
+        if kind == Kind.FWD:
+            return "union" if self.columns.flag(type_id) else "struct"
+        return _TAGGED[kind]
 
     def tag(self, type_id: int) -> str:
         """``struct name`` and the like; the bare keyword for what has no name."""
-        kind = self.columns.kinds[type_id]
-        word = ("union" if self.columns.flag(type_id) else "struct") if kind == Kind.FWD else _TAGGED[Kind(kind)]
         name = self.name(type_id)
-        return f"{word} {name}" if name else word
+        return f"{self.word(type_id)} {name}" if name else self.word(type_id)
 
     # ---- declarations -----------------------------------------------------------------------------------------------
 
@@ -101,7 +123,7 @@ class Declarators:
         if kind == Kind.PTR:
             before, after, keep = self._pointer(columns.target(type_id), level, type_id)
         elif kind in _QUALIFIERS:
-            before, after, keep = self._qualified(_QUALIFIERS[Kind(kind)], type_id, level)
+            before, after, keep = self._qualified(_QUALIFIERS[kind], type_id, level)
         elif kind == Kind.ARRAY:
             element, count = columns.array(type_id)
             before, after, keep = self._build(element, level, type_id)
@@ -125,7 +147,7 @@ class Declarators:
 
     def _base(self, type_id: int, kind: int, level: int, user: int) -> tuple[str, bool]:
         if kind in (Kind.INT, Kind.FLOAT):
-            return f"{self.columns.btf.type_name(type_id)} ", True
+            return f"{self._number(type_id)} ", True
         if kind == Kind.TYPEDEF:
             return f"{self.name(type_id)} ", True
         if kind == Kind.FWD:
@@ -135,6 +157,13 @@ class Declarators:
                 return f"{self.tag(type_id)} ", True
             return f"{self.bodies.body(type_id, level)} ", False
         raise self.columns.btf.damage(user, f"refers to type {type_id}, a {Kind(kind).name}, where a C type must stand")
+
+    def _number(self, type_id: int) -> str:
+        """The name of an INT or FLOAT, which is one or more words."""
+        text = self.columns.btf.type_name(type_id)
+        if not _NUMBER.match(text):
+            raise self.columns.btf.damage(type_id, f"the name {text[:80]!r} cannot be in C")
+        return text
 
     def _pointer(self, target: int, level: int, user: int) -> tuple[str, str, bool]:
         before, after, keep = self._build(target, level, user)
@@ -157,7 +186,7 @@ class Declarators:
             kind = columns.kind(at, type_id)
             if kind not in _QUALIFIERS:
                 break
-            words.append(_QUALIFIERS[Kind(kind)])
+            words.append(_QUALIFIERS[kind])
             at = columns.target(at)
         else:
             raise columns.btf.damage(type_id, f"more than {MAX_DEPTH} qualifiers on one type")
@@ -169,12 +198,16 @@ class Declarators:
         return f"{' '.join(reversed(words))} {before}", after, keep
 
     def _type_tag(self, type_id: int) -> str:
+        return f"__attribute__(({self.attribute(type_id, 'btf_type_tag')}))"
+
+    def attribute(self, type_id: int, tag: str) -> str:
+        """What stands in ``__attribute__((…))`` for a TYPE_TAG or DECL_TAG; *tag* is the attribute of plain ones."""
         text = self.columns.btf.type_name(type_id)
-        if self.columns.flag(type_id):
-            if not _ATTRIBUTE.match(text):
-                raise self.columns.btf.damage(type_id, f"the attribute {text[:80]!r} cannot be in C")
-            return f"__attribute__(({text}))"
-        return f'__attribute__((btf_type_tag("{quoted(text)}")))'
+        if not self.columns.flag(type_id):
+            return f'{tag}("{quoted(text)}")'
+        if not _ATTRIBUTE.match(text):
+            raise self.columns.btf.damage(type_id, f"the attribute {text[:80]!r} cannot be in C")
+        return text
 
     def _parameters(self, type_id: int, level: int) -> tuple[str, bool]:
         columns, names = self.columns, self.names

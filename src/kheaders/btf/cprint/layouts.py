@@ -1,9 +1,9 @@
 """How each record must be written so that a C compiler gives it the size and the offsets that BTF says.
 
-BTF knows no alignments and no attributes, so they are inferred. A struct is written as it stands if the compiler's own rules
-lead to its layout; else with padding; else packed, with padding; a packed struct whose every gap is filled to the bit
-has any layout. What is packed is aligned to one byte from then on, wherever it is used. The rules for a struct that only needs
-``packed`` or padding are those of the kernel's self-tests (btf_dump_test_case_packing.c).
+BTF knows no alignments and no attributes, so they are inferred. A struct is written as it stands if the compiler's own
+rules lead to its layout; else with padding; else packed, with padding; a packed struct whose every gap is filled to the
+bit has any layout. What is packed is aligned to one byte from then on, wherever it is used. The rules for a struct that
+only needs ``packed`` or padding are those of the kernel's self-tests (btf_dump_test_case_packing.c).
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class Layouts:
         else:
             for _, target, offset in self.columns.rows(type_id, 3):
                 bits, unit = extents[target]
-                if offset != here and offset != (here + unit - 1) // unit * unit or offset % unit:
+                if (offset != here and offset != (here + unit - 1) // unit * unit) or offset % unit:
                     return 0  # a bit-field's width, in the upper bits of offset, makes it differ too
                 here = offset + bits
                 if unit > align:

@@ -1,7 +1,7 @@
 """The names that C text gives to types and enum values: read once, valid, and each used for one thing only.
 
-C has one name space for tags and one for typedefs, enum values and functions. A kernel has many types of one name, each from
-another file; the second one printed gets the suffix ``___2``, which CO-RE (libbpf) ignores when it matches names.
+C has one name space for tags and one for typedefs, enum values and functions. A kernel has many types of one name, each
+from another file; the second one printed gets the suffix ``___2``, which CO-RE (libbpf) ignores when it matches names.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from itertools import accumulate
 from kheaders.btf.table import Btf
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*\Z")
-_KEYWORDS = frozenset(
+_WORDS = (
     "auto break case char const continue default do double else enum extern float for goto if inline int long register "
     "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while _Bool "
-    "asm typeof __int128".split()
+    "asm typeof __int128"
 )
+_KEYWORDS = frozenset(_WORDS.split())
 TAGS = frozenset({"struct", "union", "enum"})
 
 

@@ -1,8 +1,8 @@
 """Unnamed bit-fields that fill the gaps which BTF's offsets leave, and what a C compiler makes of them.
 
-The widest of ``long``, ``int``, ``short`` and ``char`` that fits is used, since ``long: 64`` says "padding" more plainly than eight
-``char: 8``; what the compiler leaves free by itself is not spelled out. The form is that of the kernel's self-tests
-(tools/testing/selftests/bpf/progs/btf_dump_test_case_padding.c).
+The widest of ``long``, ``int``, ``short`` and ``char`` that fits is used, as ``long: 64`` says "padding" more plainly
+than eight ``char: 8``; what the compiler leaves free by itself is not spelled out. The form is that of the kernel's
+self-tests (tools/testing/selftests/bpf/progs/btf_dump_test_case_padding.c).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ PIECE = 64
 class Item(NamedTuple):
     """A member or padding as it stands in the text.
 
-    ``text`` is empty for a member of the BTF, which then is the next one. ``width`` is the bits of a bit-field, -1 for what
-    is none; ``bits`` and ``align`` are those of its type, in bits.
+    ``text`` is empty for a member of the BTF, which then is the next one. ``width`` is the bits of a bit-field, -1 for
+    what is none; ``bits`` and ``align`` are those of its type, in bits.
     """
 
     bits: int
@@ -97,7 +97,7 @@ def _unnamed(name: str, unit: int, width: int) -> Item:
 
 def arrange(fields: Iterable[Field], end: int, align: int, long_bits: int, *, packed: bool) -> list[Item]:
     """The members of a struct with the padding between them and up to bit *end*; *align* is the struct's, in bits."""
-    items = []
+    items: list[Item] = []
     here = 0
     after_bit_field = False
     for field in fields:
@@ -113,7 +113,7 @@ def arrange(fields: Iterable[Field], end: int, align: int, long_bits: int, *, pa
 
 def arrange_packed(fields: Iterable[Field], end: int) -> list[Item]:
     """The members of a packed struct, each gap filled to the bit."""
-    items = []
+    items: list[Item] = []
     here = 0
     for field in fields:
         items += fill_packed(here, field.offset)
@@ -126,8 +126,9 @@ def arrange_packed(fields: Iterable[Field], end: int) -> list[Item]:
 def place(items: Iterable[Item], align: int, *, packed: bool) -> tuple[list[int], int]:
     """(the offsets of the members, the struct's end) that a C compiler gives to *items*, in bits.
 
-    The rules are those of the System V ABI, which clang follows for BPF: a bit-field does not straddle a boundary of its type
-    unless the struct is packed, one of width 0 goes on to the next boundary, unnamed ones do not align the struct.
+    The rules are those of the System V ABI, which clang follows for BPF: a bit-field does not straddle a boundary of
+    its type unless the struct is packed, one of width 0 goes on to the next boundary, unnamed ones do not align the
+    struct.
     """
     offsets = []
     here = 0
