@@ -27,6 +27,8 @@ _RECORDS = frozenset(map(int, (Kind.STRUCT, Kind.UNION)))
 _ENUMS = frozenset(map(int, (Kind.ENUM, Kind.ENUM64)))
 _NUMBERS = frozenset(map(int, (Kind.INT, Kind.FLOAT)))
 _THROUGH = frozenset(map(int, (Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG)))
+_SINGLE = _THROUGH | set(map(int, (Kind.PTR, Kind.TYPEDEF, Kind.FUNC, Kind.FUNC_PROTO, Kind.VAR, Kind.DECL_TAG)))
+"""Kinds whose third word is a type."""
 
 
 class Write(NamedTuple):
@@ -55,7 +57,7 @@ class Order:
         """1 for types of which everything has been written that a use of them needs."""
         self._final[0] = 1
         self._steps = MAX_STEPS + len(columns.words)
-        self._referenced: frozenset[int] | None = None
+        self._referenced: set[int] | None = None
 
     def add(self, type_id: int) -> None:
         """Write all that the type *type_id* needs and, if it has a definition, that. Raises BtfError for damage."""
@@ -72,18 +74,24 @@ class Order:
         *weak*: it is needed behind a pointer only.
         """
         columns, ordered = self.columns, self._ordered
+        kinds, words, starts = columns.kinds, columns.words, columns.starts
         self._step(user)
         while True:
-            kind = columns.kind(type_id, user)
-            if ordered[type_id] == _DONE:
-                return True
-            if kind in _THROUGH:
-                user, type_id = type_id, columns.target(type_id)
-            elif kind == _ARRAY:
-                user, type_id, weak = type_id, columns.array(type_id)[0], False
-            elif kind == _PTR:
+            try:
+                if ordered[type_id]:
+                    if ordered[type_id] == _DONE:
+                        return True
+                    break  # a record that is begun
+            except IndexError:
+                columns.check(type_id, user)
+            kind = kinds[type_id]
+            if kind == _PTR:
                 ordered[type_id] = _DONE
-                user, type_id, weak = type_id, columns.target(type_id), True
+                user, type_id, weak = type_id, words[starts[type_id] + 2], True
+            elif kind in _THROUGH:
+                user, type_id = type_id, words[starts[type_id] + 2]
+            elif kind == _ARRAY:
+                user, type_id, weak = type_id, words[starts[type_id] + 3], False
             else:
                 break
             depth += 1
@@ -91,6 +99,7 @@ class Order:
                 raise self._too_deep(user)
         if depth > MAX_DEPTH:
             raise self._too_deep(user)
+        kind = columns.kind(type_id, user)
         if kind in _RECORDS:
             return self._order_record(type_id, weak, depth)
         if kind == _TYPEDEF:
@@ -123,7 +132,7 @@ class Order:
             raise columns.btf.damage(type_id, "contains itself")
         ordered[type_id] = _BEGUN
         for target in columns.targets(type_id, Kind.STRUCT):
-            if ordered[target] != _DONE if target < columns.end else True:
+            if target >= columns.end or ordered[target] != _DONE:
                 self._order(target, False, type_id, depth + 1)
         if named:
             self.queue.append(type_id)
@@ -133,7 +142,7 @@ class Order:
     def _is_referenced(self, type_id: int) -> bool:
         """Whether anything refers to an enum without a name; what nothing refers to stands for its constants."""
         if self._referenced is None:
-            self._referenced = frozenset(_references(self.columns))
+            self._referenced = _references(self.columns)
         return type_id in self._referenced
 
     # ---- declarations ----
@@ -242,17 +251,14 @@ class Order:
         return self.columns.btf.damage(type_id, f"refers to itself, or through more than {MAX_DEPTH} types")
 
 
-def _references(columns: Columns) -> Iterable[int]:
+def _references(columns: Columns) -> set[int]:
     """Every type that another one refers to."""
-    single = _THROUGH | {_PTR, _TYPEDEF, int(Kind.FUNC), int(Kind.VAR), int(Kind.DECL_TAG)}
+    words, starts, targets = columns.words, columns.starts, columns.targets
+    found: set[int] = set()
+    found.update([words[starts[i] + 2] for i, kind in enumerate(columns.kinds) if kind in _SINGLE])
     for type_id, kind in enumerate(columns.kinds):
-        if kind in single:
-            yield columns.target(type_id)
-        elif kind in _RECORDS:
-            yield from columns.targets(type_id, Kind.STRUCT)
-        elif kind == _FUNC_PROTO:
-            yield columns.target(type_id)
-            yield from columns.targets(type_id, _FUNC_PROTO)
+        if kind in _RECORDS or kind == _FUNC_PROTO:
+            found.update(targets(type_id, kind))
         elif kind == _ARRAY:
-            yield columns.array(type_id)[0]
-            yield columns.words[columns.starts[type_id] + 4]
+            found.update(words[starts[type_id] + 3 : starts[type_id] + 5])
+    return found

@@ -51,18 +51,17 @@ class Printer:
     def everything(self) -> Iterator[str]:
         """All types, and the prototypes of the functions that BPF programs may call."""
         self.names.load()
-        yield from self.types(range(1, self.columns.end))
+        yield from self.types([i for i, kind in enumerate(self.columns.kinds) if kind in _DEFINED])
         yield from self.functions(self.callable)
 
     def types(self, roots: Iterable[int]) -> Iterator[str]:
         """The types *roots* with all that they embed; what they only point to is declared.
 
-        For a FUNC or VAR, the types of its parameters or its own; functions are declared by :meth:`functions`.
+        Functions are declared by :meth:`functions`.
         """
         add, out = self.order.add, self._out
         for number, root in enumerate(roots):
-            if self.columns.kinds[root] in _WITH_TYPES:
-                add(root)
+            add(root)
             if not number % FLUSH and out:
                 yield self._flush()
         if out:
@@ -138,5 +137,4 @@ class Printer:
 
 
 _ITSELF = 0xFFFFFFFF
-_NO_TYPES = frozenset({Kind.VOID, Kind.FUNC, Kind.VAR, Kind.DATASEC, Kind.DECL_TAG, Kind.OTHER})
-_WITH_TYPES = frozenset(int(kind) for kind in Kind if kind not in _NO_TYPES)
+_DEFINED = frozenset(map(int, (Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.FWD, Kind.TYPEDEF)))
