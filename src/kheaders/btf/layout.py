@@ -10,24 +10,18 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from kheaders.btf import model
-from kheaders.btf.kinds import QUALIFIERS, Kind
+from kheaders.btf.declaration import MAX_DEPTH, declaration
+from kheaders.btf.kinds import Kind
 from kheaders.btf.table import Btf
 from kheaders.errors import BtfError, UsageError
 
 CACHELINE = 64
 """Bytes of a cache line, unless the caller says otherwise."""
 
-MAX_DEPTH = 64
-"""How deep types may be nested in each other; the kernel's go to 10."""
-
 MAX_FIELDS = 100_000
 """Members that a record may have with those of anonymous records in it; the kernel's largest has some thousands."""
 
-MAX_WORDS = 1000
-"""Types that one declaration may mention."""
-
 Record: TypeAlias = model.Struct | model.Union
-_WORDS = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum", Kind.ENUM64: "enum", Kind.FWD: "struct"}
 
 
 class Hole(NamedTuple):
@@ -344,57 +338,3 @@ def _hole(holes: list[Hole], start: int, end: int, after: int) -> None:
     if holes and holes[-1].after == after and holes[-1].offset + holes[-1].size == start:
         start = holes.pop().offset
     holes.append(Hole(start, end - start, after))
-
-
-# ---- declarations ----
-
-
-def declaration(btf: Btf, type_id: int, name: str = "") -> str:
-    """How C declares *name* of the type *type_id*: ``char comm[16]``, ``void (*func)(struct foo *, int)``.
-
-    Anonymous records and enums are written ``struct {...}``. Raises BtfError for cycles and beyond MAX_WORDS.
-    """
-    return _declaration(btf, type_id, name, [MAX_WORDS])
-
-
-def _declaration(btf: Btf, type_id: int, name: str, budget: list[int]) -> str:
-    text, qualifiers = name, ""
-    pointer = False
-    at = type_id
-    for _ in range(MAX_DEPTH):
-        budget[0] -= 1
-        if budget[0] < 0:
-            break
-        found = btf.type(at)
-        if found.kind in QUALIFIERS and isinstance(found, model.Const | model.Volatile | model.Restrict):
-            qualifiers = f"{qualifiers}{found.kind.name.lower()} "
-            at = found.target
-            continue
-        match found:
-            case model.Ptr():
-                text = f"*{qualifiers}{text}" if text or not qualifiers else f"*{qualifiers.rstrip()}"
-                qualifiers, pointer, at = "", True, found.target
-            case model.Array():
-                text = f"({text})[{found.nelems}]" if pointer else f"{text}[{found.nelems}]"
-                pointer, at = False, found.element
-            case model.FuncProto():
-                parameters = [_declaration(btf, param.type, "", budget) for param in found.params]
-                parameters += ["..."] * found.variadic
-                text = f"({text})" if pointer else text
-                text = f"{text}({', '.join(parameters) or 'void'})"
-                qualifiers, pointer, at = "", False, found.result
-            case model.TypeTag():
-                at = found.target
-            case _:
-                words = f"{qualifiers}{plain_name(found)}"
-                return f"{words} {text}" if text and not text.startswith("[") else words + text
-    raise btf.damage(type_id, f"refers to itself, or to more than {MAX_WORDS} types")
-
-
-def plain_name(found: model.Type) -> str:
-    """The name of a type that is no pointer, array, function or qualifier, as C writes it."""
-    if isinstance(found, model.Fwd):
-        return f"{'union' if found.union else 'struct'} {found.name}"
-    word = _WORDS.get(found.kind)
-    name = getattr(found, "name", "") or "{...}"
-    return f"{word} {name}" if word else str(name)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from kheaders.btf import model
+from kheaders.btf.declaration import MAX_DEPTH, MAX_WORDS, Budget, declaration, plain_name
 from kheaders.btf.kinds import Kind
-from kheaders.btf.layout import MAX_DEPTH, MAX_WORDS, Field, Hole, RecordLayout, declaration, plain_name, record_layout
+from kheaders.btf.layout import Field, Hole, RecordLayout, record_layout
 from kheaders.btf.table import Btf
 
 _TAB = 8
@@ -62,7 +63,7 @@ class _Writer:
         target = self.btf.type(field.type_id)
         if field.inner is None and not (isinstance(target, model.Enum | model.Enum64) and not target.name):
             open_ended = len(layout.fields) > 1 and field is layout.fields[-1] and not inside_union
-            text = _declare(self.btf, field.type_id, field.name, abs(types), [MAX_WORDS], open_ended=open_ended)
+            text = _declare(self.btf, field.type_id, field.name, abs(types), Budget(), open_ended=open_ended)
             text += f"{bits}{aligned};"
         else:
             if field.inner is not None:
@@ -100,7 +101,7 @@ class _Writer:
         if size:
             lines.append(f"/* XXX {_count(size, 'byte')} hole, try to pack */")
         if bits and before and after and after.bits:
-            unnamed = f"{_declare(self.btf, after.type_id, '', 0, [MAX_WORDS]):<{_TYPE_WIDTH}} :"
+            unnamed = f"{_declare(self.btf, after.type_id, '', 0, Budget()):<{_TYPE_WIDTH}} :"
             if after.offset == before.offset:
                 lines.append(f"{unnamed}{bits};")
             else:
@@ -189,7 +190,7 @@ def _rows(btf: Btf, field: Field) -> str:
 # ---- types ----
 
 
-def _declare(btf: Btf, type_id: int, name: str, width: int, budget: list[int], *, open_ended: bool = False) -> str:
+def _declare(btf: Btf, type_id: int, name: str, width: int, budget: Budget, *, open_ended: bool = False) -> str:
     """The declaration of *name* with its type in *width* columns; *open_ended* arrays of no elements have no number."""
     found = btf.type(type_id)
     lead, rows = "", ""
@@ -215,18 +216,18 @@ def _declare(btf: Btf, type_id: int, name: str, width: int, budget: list[int], *
     return f"{lead}{text:<{max(width - len(lead), 0)}} {name}{rows}" if name or rows else lead + text
 
 
-def _function(btf: Btf, proto: model.FuncProto, name: str, width: int, budget: list[int]) -> str:
-    result = _name(btf, proto.result, budget)
-    parameters = [_declare(btf, param.type, "", 0, budget) for param in proto.params] + ["..."] * proto.variadic
+def _function(btf: Btf, proto: model.FuncProto, name: str, width: int, budget: Budget) -> str:
+    with budget.function(btf, proto.id):
+        result = _name(btf, proto.result, budget)
+        parameters = [_declare(btf, param.type, "", 0, budget) for param in proto.params] + ["..."] * proto.variadic
     return f"{result:<{width}} {name}({', '.join(parameters) or 'void'})"
 
 
-def _name(btf: Btf, type_id: int, budget: list[int]) -> str:
+def _name(btf: Btf, type_id: int, budget: Budget) -> str:
     lead, tail = "", ""
     at = type_id
     for _ in range(MAX_DEPTH):
-        budget[0] -= 1
-        if budget[0] < 0:
+        if not budget.word():
             break
         found = btf.type(at)
         match found:

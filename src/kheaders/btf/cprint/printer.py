@@ -45,20 +45,15 @@ class Printer:
         self.bodies.declarators = self.declarators
         self.order = Order(columns, Write(self._define, self._declare, self._typedef, self._number))
         self._out: list[str] = []
-        self._functions: set[int] = set()
         self.callable = self._read_tags()
 
     def everything(self) -> Iterator[str]:
-        """All types, and the prototypes of the functions that BPF programs may call."""
+        """All types."""
         self.names.load()
         yield from self.types([i for i, kind in enumerate(self.columns.kinds) if kind in _DEFINED])
-        yield from self.functions(self.callable)
 
     def types(self, roots: Iterable[int]) -> Iterator[str]:
-        """The types *roots* with all that they embed; what they only point to is declared.
-
-        Functions are declared by :meth:`functions`.
-        """
+        """The types *roots* with all that they embed; what they only point to is declared."""
         add, out = self.order.add, self._out
         for number, root in enumerate(roots):
             add(root)
@@ -67,23 +62,27 @@ class Printer:
         if out:
             yield self._flush()
 
-    def functions(self, functions: Iterable[int]) -> Iterator[str]:
-        """Prototypes of the FUNCs *functions* with the types that they need, as extern functions of the kernel."""
-        lines = []
+    def needs(self, functions: Iterable[int]) -> Iterator[str]:
+        """What the prototypes of the FUNCs *functions* need before them."""
         for function in functions:
-            if function in self._functions:
-                continue
-            self._functions.add(function)
             proto = self.columns.target(function)
             self.order.add(proto)
             self.order.need(proto)
+        if self._out:
+            yield self._flush()
+
+    def functions(self, functions: Iterable[int]) -> Iterator[str]:
+        """Declarations of the FUNCs *functions*, as functions of the kernel that a program calls, after their needs.
+
+        One whose name the text already uses for something else is left out.
+        """
+        for function in functions:
             self.names.user = function
             name = self.names[self.columns.name_offset(function)]
             if name and name not in self.ordinary.used:
                 self.ordinary.used[name] = 1
-                text = self.declarators.declare(proto, name, 0, function)
-                lines.append(f'extern {text} __attribute__((weak, section(".ksyms")));\n')
-        yield self._flush() + "".join(lines)
+                text = self.declarators.declare(self.columns.target(function), name, 0, function)
+                yield f'extern {text} __attribute__((weak, section(".ksyms")));\n'
 
     # ---- pieces ----
 
