@@ -12,7 +12,8 @@ from builders import btf as build
 from builders.btf_compile import compiled, round_trip, uses, wrong
 from builders.compilers import Clang
 from kheaders.btf.cprint.printer import Printer
-from kheaders.btf.cprint.vmlinux import definitions, find, header
+from kheaders.btf.cprint.vmlinux import definitions, header
+from kheaders.btf.lookup import find
 from kheaders.btf.table import Btf
 from kheaders.errors import BtfError
 

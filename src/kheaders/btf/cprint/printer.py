@@ -84,6 +84,13 @@ class Printer:
                 text = self.declarators.declare(self.columns.target(function), name, 0, function)
                 yield f'extern {text} __attribute__((weak, section(".ksyms")));\n'
 
+    def one(self, type_id: int) -> str:
+        """The definition of a type by itself; the declaration of one that has none."""
+        kind = self.columns.kinds[type_id]
+        write = self._typedef if kind == Kind.TYPEDEF else self._declare if kind == Kind.FWD else self._define
+        write(type_id)
+        return self._flush()
+
     # ---- pieces ----
 
     def _flush(self) -> str:

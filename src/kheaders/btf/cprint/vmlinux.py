@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kheaders.btf.cprint.printer import Printer
-from kheaders.btf.kinds import ENUMS, RECORDS, Kind
+from kheaders.btf.kinds import Kind
 from kheaders.btf.table import Btf
-from kheaders.errors import BtfError
 
 HEAD = """\
 #ifndef __VMLINUX_H__
@@ -27,9 +26,6 @@ TAIL = """\
 
 #endif /* __VMLINUX_H__ */
 """
-
-_WORDS = {"struct": {Kind.STRUCT}, "union": {Kind.UNION}, "enum": ENUMS}
-_NAMED = (*RECORDS, *ENUMS, Kind.TYPEDEF, Kind.FUNC)
 
 
 def header(btf: Btf, roots: Iterable[int] | None = None) -> Iterator[str]:
@@ -60,22 +56,11 @@ def definitions(btf: Btf, roots: Iterable[int]) -> Iterator[str]:
         yield from printer.functions(functions)
 
 
-def find(btf: Btf, name: str) -> list[int]:
-    """The types that C text means by *name*: ``sk_buff``, ``struct sk_buff``, ``u32``, ``bpf_task_acquire``.
-
-    Of several of that name all are given; a declaration only if there is no definition. Raises BtfError if there is
-    none.
-    """
-    word, _, bare = name.rpartition(" ")
-    wanted = _WORDS.get(word.strip(), set(_NAMED) if not word else set())
-    found = btf.find(bare, *_NAMED)
-    chosen = [i for i in found if btf.kind(i) in wanted]
-    if chosen:
-        return chosen
-    if found:
-        kinds = ", ".join(dict.fromkeys(btf.kind(i).name.lower() for i in found))
-        raise BtfError(f"{btf.name}: {bare} is no {word or 'type'}", f"it is: {kinds}")
-    raise BtfError(f"{btf.name}: has no type {name}", "check the name, or whether it belongs to a module (--btf)")
+def alone(btf: Btf, type_id: int) -> str:
+    """The definition of one type or function, without what it needs."""
+    printer = Printer(btf)
+    pieces = printer.functions([type_id]) if btf.kind(type_id) is Kind.FUNC else [printer.one(type_id)]
+    return "".join(pieces)
 
 
 def _parted(btf: Btf, roots: Iterable[int]) -> tuple[list[int], list[int]]:
