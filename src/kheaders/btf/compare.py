@@ -73,6 +73,11 @@ def compare(ours: Btf, kernel: Btf, names: Iterable[str] | None = None) -> Itera
             yield from min((list(_differences(title, a, b)) for a, b in pairs), key=len)
 
 
+def common(ours: Btf, kernel: Btf) -> int:
+    """How many named types both define."""
+    return len(_index(ours, None).keys() & _index(kernel, None).keys())
+
+
 def _index(btf: Btf, wanted: frozenset[str] | None) -> dict[str, list[int]]:
     """``struct foo`` → the ids of its definitions; for typedefs of types without a name, ``foo``."""
     kinds = (*_WORDS, Kind.TYPEDEF)
