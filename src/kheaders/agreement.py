@@ -1,4 +1,4 @@
-"""Whether headers and a kernel agree on the layout of types: small programs, compiled with -g, against the kernel's BTF.
+"""Whether headers and a kernel agree on the layout of types: programs, compiled with -g, against the kernel's BTF.
 
 What the object knows by name (structs, unions, enums and what they embed) is compared. This finds headers of a kernel
 that was rebuilt under the same version string with another configuration, and layouts that were randomised.
@@ -50,11 +50,19 @@ def types_of(kernel: Kernel) -> Btf:
 
 def held_against(kernel: Btf, program: bytes) -> Agreement:
     """The types in *program*, an object compiled with -g, held against those of the *kernel*. Raises BtfError."""
-    from kheaders.btf.compare import common, compare
+    from kheaders.btf.compare import Known, differences
+
+    ours = types_in(program)
+    mine = Known(ours)
+    theirs = Known(kernel, frozenset(mine.titles))
+    return Agreement(len(mine.titles.keys() & theirs.titles.keys()), tuple(differences(mine, theirs)))
+
+
+def types_in(program: bytes) -> Btf:
+    """The BTF in *program*, an object compiled with -g. Raises BtfError."""
     from kheaders.btf.container import btf_bytes, parse_sections
 
-    ours = parse_sections(btf_bytes(program, "the trial program"), name="the trial program")
-    return Agreement(common(ours, kernel), tuple(compare(ours, kernel)))
+    return parse_sections(btf_bytes(program, "the compiled headers"), name="the compiled headers")
 
 
 def check(kernel: Kernel, program: bytes) -> Check:

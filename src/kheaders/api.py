@@ -139,7 +139,8 @@ class Context:
         from kheaders.trial import approver
 
         with self._downloads() as downloads:
-            return self.chain(downloads).first(approver(self.compiler))
+            chain = self.chain(downloads)
+            return chain.first(lambda kernel: approver(self.compiler, kernel))
 
     def directory(self) -> tuple[Found, Entry]:
         """The verified headers as a directory in the store, which lasts until the next boot. Raises StoreError too."""
@@ -148,7 +149,7 @@ class Context:
 
         with self._downloads() as downloads:
             chain = self.chain(downloads)
-            found = chain.first(approver(self.compiler))
+            found = chain.first(lambda kernel: approver(self.compiler, kernel))
             return found, tree(chain, found)
 
     def extract(self, directory: str | os.PathLike[str]) -> Found:
@@ -248,7 +249,7 @@ class Context:
             progress("headers")
         with self._downloads() as downloads:
             chain = self.chain(downloads)
-            found = chain.first(approver(self.compiler))
+            found = chain.first(lambda kernel: approver(self.compiler, kernel))
             kernel = chain.kernel_of(found)
             if output is None:
                 return shelf.build_into(self.store, found.headers, self.compiler, kernel, progress).path
@@ -302,16 +303,18 @@ class Context:
             form = SliceForm(opened)
             return form.cut(form.program(text, place, includes))
 
-    def btf(self, path: str | os.PathLike[str] | None = None, *, base: Btf | None = None) -> Btf:
+    def btf(self, path: str | os.PathLike[str] | Btf | None = None, *, base: Btf | None = None) -> Btf:
         """The types in the file *path* (a vmlinux, module, kernel image, BPF object, raw BTF), or the kernel's own.
 
         *base* is the kernel's BTF for that of a module (:func:`kheaders.btf.container.read_btf`). Raises BtfError.
         """
         from kheaders.btf.container import read_btf
+        from kheaders.btf.table import Btf
         from kheaders.sources.bootimage import unpack
 
-        if path is None:
-            path = self.kernel.btf
+        if isinstance(path, Btf):
+            return path
+        path = path or self.kernel.btf
         if path is None:
             raise BtfError(
                 f"no BTF of kernel {self.kernel.release} is at hand",
@@ -327,10 +330,8 @@ class Context:
         *btf* is what :meth:`btf` takes, or what it gave; *cacheline* is in bytes. Raises BtfError.
         """
         from kheaders.btf import lookup
-        from kheaders.btf.table import Btf
 
-        types = btf if isinstance(btf, Btf) else self.btf(btf)
-        return lookup.layouts(types, name, cacheline=cacheline)
+        return lookup.layouts(self.btf(btf), name, cacheline=cacheline)
 
     def types(
         self, names: Sequence[str] | None = None, *, btf: str | os.PathLike[str] | Btf | None = None
@@ -341,9 +342,8 @@ class Context:
         """
         from kheaders.btf import lookup
         from kheaders.btf.cprint.vmlinux import header
-        from kheaders.btf.table import Btf
 
-        types = btf if isinstance(btf, Btf) else self.btf(btf)
+        types = self.btf(btf)
         roots = None if names is None else [root for name in names for root in lookup.find(types, name)]
         return header(types, roots)
 

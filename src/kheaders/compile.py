@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -113,15 +114,21 @@ def _with_headers(
     from kheaders.trial import approver
 
     for found in chain.found():
+        kernel = chain.kernel_of(found)
+        proof = approver(compiler, kernel)
         if form == "directory":
-            if not chain.approve(found, approver(compiler)):
+            if not chain.approve(found, proof):
                 continue
             chosen: Form = DirectoryForm(tree(chain, found).path, found.facts)
         else:
             entry = (found.entry or chain.store.tree(found.facts.digest)) if form == "auto" else None
             chosen = DirectoryForm(entry.path, found.facts) if entry else MemoryForm(found.headers, gathered=gathered)
-        result = _attempt(chosen, compiler, job, program, found)
-        if result.ok or chain.approve(found, approver(compiler)):
+        # That it compiles proves the headers, but not that types lie as in the kernel.
+        with chain.proving(found, proof) if kernel.btf else nullcontext() as proven:
+            result = _attempt(chosen, compiler, job, program, found)
+        if proven is not None and not proven():
+            continue
+        if result.ok or chain.approve(found, proof):
             why = attempt.reason if attempt is not None else ""
             output = _accepted(result, compiler, attempt)
             return Compiled(output, result, chosen.name, found.facts.release, found, why_not_slice=why)

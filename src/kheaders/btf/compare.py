@@ -60,22 +60,35 @@ def compare(ours: Btf, kernel: Btf, names: Iterable[str] | None = None) -> Itera
     With *names* (``sk_buff`` or ``struct sk_buff``) only these types. Raises BtfError if one of them is damaged.
     """
     wanted = None if names is None else frozenset(names)
-    left, right = _index(ours, wanted), _index(kernel, wanted)
-    shapes_left, shapes_right = Shapes(ours), Shapes(kernel)
-    for title, mine in left.items():
-        theirs = right.get(title)
-        if theirs is None:
-            continue
-        here = dict.fromkeys(map(shapes_left.shape, mine))
-        there = dict.fromkeys(map(shapes_right.shape, theirs))
-        if not here.keys() & there.keys():
-            pairs = islice(product(here, there), _CLOSEST)
-            yield from min((list(_differences(title, a, b)) for a, b in pairs), key=len)
+    yield from differences(Known(ours, wanted), Known(kernel, wanted))
 
 
-def common(ours: Btf, kernel: Btf) -> int:
-    """How many named types both define."""
-    return len(_index(ours, None).keys() & _index(kernel, None).keys())
+class Known:
+    """The named types of one BTF, or those of *wanted*, ready to be compared more than once."""
+
+    def __init__(self, btf: Btf, wanted: frozenset[str] | None = None) -> None:
+        self.btf = btf
+        self.titles = _index(btf, wanted)
+        """``struct foo`` → the ids of its definitions; for typedefs of types without a name, ``foo``."""
+        self._shapes = Shapes(btf)
+        self._seen: dict[str, dict[Shape, None]] = {}
+
+    def shapes(self, title: str) -> dict[Shape, None]:
+        """The different layouts of the types called *title*. Raises BtfError."""
+        found = self._seen.get(title)
+        if found is None:
+            found = self._seen[title] = dict.fromkeys(map(self._shapes.shape, self.titles[title]))
+        return found
+
+
+def differences(ours: Known, kernel: Known) -> Iterator[Difference]:
+    """As :func:`compare`, of what is known already."""
+    for title in ours.titles:
+        if title in kernel.titles:
+            here, there = ours.shapes(title), kernel.shapes(title)
+            if not here.keys() & there.keys():
+                pairs = islice(product(here, there), _CLOSEST)
+                yield from min((list(_differences(title, a, b)) for a, b in pairs), key=len)
 
 
 def _index(btf: Btf, wanted: frozenset[str] | None) -> dict[str, list[int]]:

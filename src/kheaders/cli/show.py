@@ -30,7 +30,8 @@ examples:
   kheaders show struct sk_buff --layout        offsets, sizes, holes and cache lines of its members
   kheaders show nf_conn --layout --btf nf_conntrack.ko
 
---json: name, items (kind, name, file, line, text, value, reason, owner); with --layout: name, btf, layouts
+--json: name, items (kind, name, file, line, text, value, reason, owner);
+        with --layout: name, btf, layouts
 """
 
 KINDS = ("struct", "union", "enum", "constant", "typedef", "function", "inline", "variable", "macro")
