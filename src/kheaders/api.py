@@ -22,16 +22,15 @@ from kheaders import kernel as kernels
 from kheaders import settings as settings_module
 from kheaders.compilers import find as compilers
 from kheaders.compilers.find import Compiler
-from kheaders.errors import BtfError, UsageError
+from kheaders.errors import UsageError
 from kheaders.kernel import Kernel
 from kheaders.settings import Settings
 from kheaders.sources.candidate import Request
 from kheaders.store import Entry, Store
+from kheaders.types_api import TypeCalls
 
 if TYPE_CHECKING:
     from kheaders.archive import Limits
-    from kheaders.btf.layout import RecordLayout
-    from kheaders.btf.table import Btf
     from kheaders.compile import Compiled, FormName
     from kheaders.doctor import Report
     from kheaders.fetching import FetchedHeaders
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, "int | None", "int | None"], None]
 
 
-class Context:
+class Context(TypeCalls):
     """Which kernel, where to look, and with which settings; the rest follows. Make one with :meth:`open`."""
 
     def __init__(
@@ -302,50 +301,6 @@ class Context:
         with self.blob(blob) as opened:
             form = SliceForm(opened)
             return form.cut(form.program(text, place, includes))
-
-    def btf(self, path: str | os.PathLike[str] | Btf | None = None, *, base: Btf | None = None) -> Btf:
-        """The types in the file *path* (a vmlinux, module, kernel image, BPF object, raw BTF), or the kernel's own.
-
-        *base* is the kernel's BTF for that of a module (:func:`kheaders.btf.container.read_btf`). Raises BtfError.
-        """
-        from kheaders.btf.container import read_btf
-        from kheaders.btf.table import Btf
-        from kheaders.sources.bootimage import unpack
-
-        if isinstance(path, Btf):
-            return path
-        path = path or self.kernel.btf
-        if path is None:
-            raise BtfError(
-                f"no BTF of kernel {self.kernel.release} is at hand",
-                "name a file that has it: a vmlinux, a kernel image, raw BTF (--btf FILE)",
-            )
-        return read_btf(Path(path), base=base, unpack=unpack)
-
-    def layouts(
-        self, name: str, *, btf: str | os.PathLike[str] | Btf | None = None, cacheline: int = 64
-    ) -> list[RecordLayout]:
-        """The layout of each struct, union or typedef of such called *name* (``struct sk_buff``, ``sk_buff``).
-
-        *btf* is what :meth:`btf` takes, or what it gave; *cacheline* is in bytes. Raises BtfError.
-        """
-        from kheaders.btf import lookup
-
-        return lookup.layouts(self.btf(btf), name, cacheline=cacheline)
-
-    def types(
-        self, names: Sequence[str] | None = None, *, btf: str | os.PathLike[str] | Btf | None = None
-    ) -> Iterator[str]:
-        """The text of a ``vmlinux.h``, in pieces: all types, or those called *names* and what they embed.
-
-        *btf* as for :meth:`layouts`. Raises BtfError.
-        """
-        from kheaders.btf import lookup
-        from kheaders.btf.cprint.vmlinux import header
-
-        types = self.btf(btf)
-        roots = None if names is None else [root for name in names for root in lookup.find(types, name)]
-        return header(types, roots)
 
     def doctor(self) -> Report:
         """Ask every source, verify every offer, and tell all of it; raises nothing for what it finds."""

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from kheaders.agreement import types_in
-from kheaders.btf.compare import Difference, Known, differences
+from kheaders.agreement import USES, held_against, types_in
+from kheaders.btf.compare import NOTHING, Difference, Known, differences
 from kheaders.btf.kinds import Kind
 from kheaders.btf.table import Btf
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import architecture, include_directories
 from kheaders.compilers.job import Job, Result, execute
-from kheaders.errors import BlobError
+from kheaders.errors import BlobError, CompileFailed
 from kheaders.forms.slice import SliceForm
+from kheaders.headers.chain import Found
 from kheaders.interface.blob import Blob
 from kheaders.interface.slice import Needs
+from kheaders.kernel import Kernel
+from kheaders.store import Store
 
 BATCH = 400
 """Types in one program: clang's time for BTF grows with the square of them."""
@@ -31,19 +35,73 @@ _NOT_TOGETHER = 4096
 """Names that are tried one by one at most, after programs of several were refused."""
 
 
-class Thorough(NamedTuple):
+class Verification(NamedTuple):
     """The outcome."""
 
+    found: Found
+    """The headers."""
+    btf: str
+    """What they were held against."""
     types: int
     """How many were compared."""
     differences: tuple[Difference, ...]
-    skipped: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    """Names that stand for another type in the kernel, with no member in common: a file's own, no fault of headers."""
+    skipped: tuple[str, ...] = ()
     """Those that do not compile by themselves."""
 
+    @property
+    def ok(self) -> bool:
+        """Whether nothing differs."""
+        return not self.differences
 
-def thorough(
-    blob: Blob, compiler: Compiler, kernel: Btf, progress: Callable[[int, int], None] | None = None
-) -> Thorough:
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The types that differ, each once."""
+        return tuple(dict.fromkeys(difference.record for difference in self.differences))
+
+
+def quick(found: Found, compiler: Compiler, kernel: Btf) -> Verification:
+    """Compare the types of the kernel's core. Raises BtfError, CompilerError, and CompileFailed for the headers."""
+    from kheaders.forms.memory import MemoryForm
+    from kheaders.trial import PROGRAM, first_error
+
+    program = PROGRAM + USES
+    for everything in (False, True):
+        with MemoryForm(found.headers, everything=everything).serve(compiler, program) as served:
+            result = execute(compiler, Job(program, debug=True), served.flags, served.pass_fds)
+        if result.ok or "file not found" not in result.diagnostics:
+            break
+    if not result.ok:
+        what = f"{found.candidate.location}: a small program does not compile: {first_error(result.diagnostics)}"
+        raise CompileFailed(what, "the headers are damaged; 'kheaders doctor' tells of others", result.diagnostics)
+    agreement = held_against(kernel, result.output)
+    return Verification(found, kernel.name, agreement.types, agreement.differences)
+
+
+@contextmanager
+def blob_of(found: Found, kernel: Kernel, store: Store, compiler: Compiler) -> Iterator[Blob]:
+    """The blob of these headers: the store's, if it was made of the very same, else one that is made for now."""
+    from kheaders.interface import shelf
+    from kheaders.interface.build import build
+
+    digest = found.headers.digest
+    place = shelf.locate(store, kernel, found.facts.srcarch or kernel.srcarch)
+    if place is not None:
+        with Blob(place) as blob:
+            if blob.meta.get("digest") == digest:
+                yield blob
+                return
+    with store.scratch() as directory:
+        path = directory / "verify.kheaders"
+        build(found.headers, compiler, path, kernel=shelf.facts(kernel))
+        with Blob(path) as blob:
+            yield blob
+
+
+def full(
+    found: Found, blob: Blob, compiler: Compiler, kernel: Btf, progress: Callable[[int, int], None] | None = None
+) -> Verification:
     """Compare every struct, union and enum that *blob* and the BTF of its *kernel* both know by name.
 
     *progress* is called with the number of types done and that of all. Raises BlobError, BtfError, CompilerError.
@@ -51,21 +109,31 @@ def thorough(
     work = _Work(blob, compiler, kernel)
     good: set[str] = set()
     bad: dict[str, tuple[Difference, ...]] = {}
+    others: set[str] = set()
     done, total = 0, sum(map(len, work.rounds))
     for titles in work.rounds:
         left = {title: path for title, path in titles.items() if title not in good}
         for batch in _batches(left):
-            for title, found in work.compared(batch):
-                if found:
-                    bad.setdefault(title, found)
-                else:
+            for title, outcome in work.compared(batch):
+                if not outcome:
                     good.add(title)
+                elif work.alien(title, outcome):
+                    others.add(title)
+                else:
+                    bad.setdefault(title, outcome)
             done += len(batch)
             if progress is not None:
                 progress(done, total)
-    every = [title for titles in work.rounds[:1] for title in titles]
-    told = tuple(difference for title in every if title not in good for difference in bad.get(title, ()))
-    return Thorough(len(good | bad.keys()), told, tuple(t for t in every if t not in good and t not in bad))
+    every = list(work.rounds[0]) if work.rounds else []
+    compared = good | bad.keys()
+    return Verification(
+        found,
+        kernel.name,
+        len(compared),
+        tuple(difference for title in every if title not in good for difference in bad.get(title, ())),
+        tuple(title for title in every if title in others - compared),
+        tuple(title for title in every if title not in compared | others),
+    )
 
 
 def _batches(titles: dict[str, str]) -> Iterator[dict[str, str]]:
@@ -88,6 +156,13 @@ class _Work:
         self.search = sorted((f"{place}/" for place in include_directories(arch)), key=len, reverse=True)
         self.rounds = self._rounds()
         self._tries = _NOT_TOGETHER
+
+    def alien(self, title: str, outcome: tuple[Difference, ...]) -> bool:
+        """Whether the kernel's types of that name have nothing in common with that of the headers."""
+        absent = {d.member for d in outcome if d.member and d.ours.startswith(NOTHING)}
+        return any(d.theirs.startswith(NOTHING) for d in outcome) and any(
+            len(shape.members) + len(shape.values) == len(absent) for shape in self.kernel.shapes(title)
+        )
 
     def _rounds(self) -> list[dict[str, str]]:
         """Title → header that defines it; what several define is in as many rounds."""

@@ -21,6 +21,9 @@ from kheaders.btf.table import Btf
 MAX_MEMBERS = 20_000_000
 """Members that are looked at in one BTF in all; a kernel's has 100,000."""
 
+NOTHING = "no such"
+"""With what :class:`Difference` begins a side that lacks the member or constant."""
+
 _CLOSEST = 16
 _FEW = 64
 _WORDS = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum", Kind.ENUM64: "enum"}
@@ -194,7 +197,7 @@ def _differences(title: str, ours: Shape, theirs: Shape) -> Iterator[Difference]
     for path in sorted(members.keys() | others.keys(), key=lambda path: (members.get(path) or others[path], path)):
         mine, other = members.get(path), others.get(path)
         if mine is None or other is None:
-            told = "no such member"
+            told = f"{NOTHING} member"
             yield Difference(
                 title, f"member {path}", told if mine is None else _at(mine), _at(other) if other else told
             )
@@ -204,7 +207,7 @@ def _differences(title: str, ours: Shape, theirs: Shape) -> Iterator[Difference]
             yield Difference(title, f"member {path}", tell(mine), tell(other))
     values, theirs_too = dict(ours.values), dict(theirs.values)
     for name in sorted(values.keys() | theirs_too.keys()):
-        both = [f"value {v[name]}" if name in v else "no such constant" for v in (values, theirs_too)]
+        both = [f"value {v[name]}" if name in v else f"{NOTHING} constant" for v in (values, theirs_too)]
         if both[0] != both[1]:
             yield Difference(title, f"constant {name}", *both)
 

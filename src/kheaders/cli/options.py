@@ -24,6 +24,7 @@ COMMANDS = {
     "cflags": "print flags with which any clang build uses the verified headers",
     "blob": "build, examine or ship the kernel's blob: its whole C interface in one file",
     "show": "tell what a name is: struct, function, macro ... with its text, place and value",
+    "verify": "compare the headers' types with the kernel's own, and list each difference",
     "types": "print the kernel's types as C, from its BTF: a vmlinux.h, or those that are named",
     "slice": "print the few lines of C that a program needs from the kernel",
     "cache": "list or clear what is kept in the store",
