@@ -66,12 +66,12 @@ def quick(found: Found, compiler: Compiler, kernel: Btf) -> Verification:
     from kheaders.forms.memory import MemoryForm
     from kheaders.trial import PROGRAM, first_error
 
-    program = PROGRAM + USES
-    for everything in (False, True):
-        with MemoryForm(found.headers, everything=everything).serve(compiler, program) as served:
-            result = execute(compiler, Job(program, debug=True), served.flags, served.pass_fds)
-        if result.ok or "file not found" not in result.diagnostics:
-            break
+    job = Job(PROGRAM + USES, debug=True)
+    with MemoryForm(found.headers).serve(compiler, PROGRAM) as served:
+        result = execute(compiler, job, served.flags, served.pass_fds)
+    if not result.ok and "file not found" in result.diagnostics:
+        with MemoryForm(found.headers, everything=True).serve(compiler, PROGRAM) as served:
+            result = execute(compiler, job, served.flags, served.pass_fds)
     if not result.ok:
         what = f"{found.candidate.location}: a small program does not compile: {first_error(result.diagnostics)}"
         raise CompileFailed(what, "the headers are damaged; 'kheaders doctor' tells of others", result.diagnostics)

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from kheaders.verification import Verification
 
 DESCRIPTION = """\
-Compare the layouts of the headers' types with the kernel's BTF, and list each difference: of the kernel's core structs, or
-with --full of every struct, union and enum that both know. Headers of a kernel that was built with another configuration
-differ, even if its version is the same."""
+Compare the layouts of the headers' types with the kernel's BTF, and list each difference: of the kernel's core structs,
+or with --full of every struct, union and enum that both know. Headers of a kernel that was built with another
+configuration differ, even if its version is the same."""
 
 EPILOG = """\
 examples:
@@ -66,15 +66,10 @@ def _tell(outcome: Verification, verbose: int) -> None:
         for title in outcome.skipped:
             output.note(f"{title}: does not compile by itself")
     compared = output.plural(outcome.types, "type")
-    if outcome.ok:
-        output.say(output.shown(f"{where}: {compared} compared with {outcome.btf}, none differs"))
-    else:
-        output.say(
-            output.shown(
-                f"{where}: {len(outcome.records)} of {compared} differ from {outcome.btf}; the headers are of a "
-                "kernel that was built otherwise"
-            )
-        )
+    ending = f"{compared} compared with {outcome.btf}, none differs"
+    if not outcome.ok:
+        ending = f"{len(outcome.records)} of {compared} differ from {outcome.btf}: of a kernel that was built otherwise"
+    output.say(output.shown(f"{where}: {ending}"))
 
 
 def _facts(outcome: Verification) -> dict[str, Any]:
