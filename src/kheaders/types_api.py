@@ -43,7 +43,8 @@ class TypeCalls:
     def btf(self, path: str | os.PathLike[str] | Btf | None = None, *, base: Btf | None = None) -> Btf:
         """The types in the file *path* (a vmlinux, module, kernel image, BPF object, raw BTF), or the kernel's own.
 
-        *base* is the kernel's BTF for that of a module (:func:`kheaders.btf.container.read_btf`). Raises BtfError.
+        That of a module goes on from *base*, by default the kernel's own (:func:`kheaders.btf.container.read_btf`).
+        Raises BtfError.
         """
         from kheaders.btf.container import read_btf
         from kheaders.btf.table import Btf
@@ -57,7 +58,8 @@ class TypeCalls:
                 f"no BTF of kernel {self.kernel.release} is at hand",
                 "name a file that has it: a vmlinux, a kernel image, raw BTF (--btf FILE)",
             )
-        return read_btf(Path(path), base=base, unpack=unpack)
+        own = self.kernel.btf
+        return read_btf(Path(path), base=base, unpack=unpack, kernel=(lambda: read_btf(own)) if own else None)
 
     def layouts(
         self, name: str, *, btf: str | os.PathLike[str] | Btf | None = None, cacheline: int = 64

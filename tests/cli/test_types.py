@@ -11,6 +11,7 @@ from builders import btf as build
 from builders.cli import Run
 from builders.compilers import Clang
 from builders.root import FakeRoot
+from kheaders.btf.table import Btf
 
 
 @pytest.fixture
@@ -60,6 +61,16 @@ def test_of_a_file(run: Run, tmp_path: Path) -> None:
     assert run("types", "--btf", str(tmp_path / "none")).status == 11
 
 
+def test_of_a_module(on: Run, tmp_path: Path) -> None:
+    """Its types go on from those of the kernel."""
+    kernel = build.everything()
+    (node,) = Btf.parse(kernel.write()).find("node")
+    module = build.Btf(base=kernel)
+    module.struct("device", 48, [("at", node, 0)])
+    (tmp_path / "m.btf").write_bytes(module.write())
+    assert "struct device {\n\tstruct node at;\n};" in on("types", "--btf", str(tmp_path / "m.btf"), "device").out
+
+
 def test_layout(on: Run, root: FakeRoot) -> None:
     """Offsets and sizes; the same as JSON."""
     lines = on("show", "struct", "node", "--layout").out.splitlines()
@@ -88,9 +99,8 @@ def test_a_name_that_only_btf_has(on: Run, root: FakeRoot) -> None:
     done = on("show", "union", "value")
     assert done.out.splitlines()[:2] == [f"{root.at('/sys/kernel/btf/vmlinux')}: union value", "union value {"]
     (item,) = on("show", "--json", "call").json["items"]
-    assert item["kind"] == "function" and item["text"].startswith(
-        "extern int call(struct node *node, size_t size, ...)"
-    )
+    assert item["kind"] == "function"
+    assert item["text"].startswith("extern int call(struct node *node, size_t size, ...)")
     done = on("show", "nowhere")
     assert done.status == 10 and "blob" in done.error
     done = on("show", "struct", "value")

@@ -70,18 +70,23 @@ class _Source(NamedTuple):
         raise BtfError(f"{self.name}: ends at byte {self.size}, before the end of {what} ({offset + size})", _WHOLE)
 
 
-def read_btf(path: Path, *, base: Btf | None = None, unpack: Unpack | None = None) -> Btf:
+def read_btf(
+    path: Path, *, base: Btf | None = None, unpack: Unpack | None = None, kernel: Callable[[], Btf] | None = None
+) -> Btf:
     """The BTF in the file *path*, whatever the file is.
 
     A module's BTF goes on from its kernel's, which is *base*; for ``/sys/kernel/btf/MODULE`` (below any sysroot) the
     ``vmlinux`` beside it is taken if none is given. BTF with a distilled base is relocated onto *base*, or, without
     one, stands on the distilled base itself: names and sizes then, but no members, of the kernel's own types.
-    *unpack* is needed for boot images of which the kernel is only a part. Raises BtfError.
+    *unpack* is needed for boot images of which the kernel is only a part; *kernel* is asked for the base where one is
+    needed and none was given. Raises BtfError.
     """
     sections = btf_of_file(path, unpack=unpack)
     try:
         if base is None and sections.base is None and path.parts[-3:-1] == ("kernel", "btf") and path.name != "vmlinux":
             base = read_btf(path.with_name("vmlinux"))
+        elif base is None and sections.base is None and kernel and _is_split(sections.btf, os.fspath(path)):
+            base = kernel()
         return parse_sections(sections, base=base, name=os.fspath(path))
     finally:
         if isinstance(sections.btf, mmap.mmap):

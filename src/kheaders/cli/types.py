@@ -12,7 +12,7 @@ names, only these, with all that they embed; what they point to is declared. No 
 
 EPILOG = """\
 examples:
-  kheaders types -o vmlinux.h                  what 'bpftool btf dump file /sys/kernel/btf/vmlinux format c' is used for
+  kheaders types -o vmlinux.h                  as 'bpftool btf dump ... format c' does
   kheaders types task_struct sk_buff           these two, and what they embed
   kheaders types --btf nf_conntrack.ko nf_conn
 """
