@@ -13,9 +13,9 @@ from typing import NamedTuple, TypeAlias
 
 from kheaders.btf import model
 from kheaders.btf.declaration import MAX_DEPTH
-from kheaders.btf.decode import old_bit_field
 from kheaders.btf.kinds import FLAG_SHIFT, RECORDS, VLEN_MASK, Kind
 from kheaders.btf.layout import MAX_FIELDS, inline
+from kheaders.btf.numbers import old_bit_field
 from kheaders.btf.table import Btf
 
 MAX_MEMBERS = 20_000_000

@@ -17,7 +17,6 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from kheaders import compression
 from kheaders.btf import header
 from kheaders.btf.table import Btf
 from kheaders.errors import ArchiveError, BtfError
@@ -144,6 +143,8 @@ def btf_bytes(data: bytes, name: str, *, unpack: Unpack | None = None, limit: in
     *unpack* takes the kernel out of a boot image; *limit* bounds what a compressed one may unpack to, in bytes.
     Raises BtfError, which names *name*.
     """
+    from kheaders import compression
+
     kind = compression.sniff(data[:16])
     if kind:
         try:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kheaders.btf import model
-from kheaders.btf.kinds import FLAG_SHIFT, KIND_MASK, KIND_SHIFT, VLEN_MASK, WRAPPERS, Kind
+from kheaders.btf.kinds import FLAG_SHIFT, KIND_MASK, KIND_SHIFT, VLEN_MASK, Kind
+from kheaders.btf.numbers import old_bit_field, signed_value
 
 if TYPE_CHECKING:
     from kheaders.btf.table import Btf
 
 _SIGNED, _CHAR, _BOOL = 1, 2, 4
-_MAX_WRAPPERS = 64
 _VARIADIC = (0, 0)
 
 
@@ -72,26 +72,6 @@ def _members(btf: Btf, type_id: int, at: int) -> tuple[model.Member, ...]:
     return tuple(members)
 
 
-def old_bit_field(btf: Btf, type_id: int) -> tuple[int, int]:
-    """(bit offset within the storage unit, bits) of a member whose type is an INT narrower than its bytes, else (0, 0).
-
-    Before the flag of records meant that members carry their width (2018), bit-fields had such types of their own.
-    """
-    for _ in range(_MAX_WRAPPERS):
-        if type_id == 0:
-            break
-        owner, at = btf.locate(type_id)
-        kind = owner.words[at + 1] >> KIND_SHIFT & KIND_MASK
-        if kind == Kind.INT:
-            data = owner.words[at + 3]
-            shift, bits = data >> 16 & 0xFF, data & 0xFF
-            return (shift, bits) if shift or bits != 8 * owner.words[at + 2] else (0, 0)
-        if kind not in WRAPPERS:
-            break
-        type_id = owner.words[at + 2]
-    return 0, 0
-
-
 def _struct(btf: Btf, type_id: int, name: str, at: int) -> model.Type:
     return model.Struct(type_id, name, btf.words[at + 2], _members(btf, type_id, at))
 
@@ -120,11 +100,6 @@ def _enum64(btf: Btf, type_id: int, name: str, at: int) -> model.Type:
         value = words[i + 1] | words[i + 2] << 32
         values.append(model.EnumValue(btf.string(words[i], type_id), signed_value(value, 64) if signed else value))
     return model.Enum64(type_id, name, words[at + 2], signed, tuple(values))
-
-
-def signed_value(value: int, bits: int) -> int:
-    """*value*, of so many bits, read as two's complement."""
-    return value - (1 << bits) if value >> (bits - 1) else value
 
 
 def _fwd(btf: Btf, type_id: int, name: str, at: int) -> model.Type:

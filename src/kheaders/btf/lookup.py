@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from kheaders.btf import model
+from typing import TYPE_CHECKING
+
 from kheaders.btf.kinds import ENUMS, RECORDS, Kind
-from kheaders.btf.layout import CACHELINE, RecordLayout, record_layout, strip
 from kheaders.btf.table import Btf
 from kheaders.errors import BtfError
+
+if TYPE_CHECKING:
+    from kheaders.btf.layout import RecordLayout
 
 _WORDS = {"struct": {Kind.STRUCT}, "union": {Kind.UNION}, "enum": ENUMS}
 _NAMED = (*RECORDS, *ENUMS, Kind.TYPEDEF, Kind.FUNC)
@@ -30,20 +33,17 @@ def find(btf: Btf, name: str) -> list[int]:
     raise BtfError(f"{btf.name}: has no type {name}", "check the name, or whether it belongs to a module (--btf)")
 
 
-def layouts(btf: Btf, name: str, *, cacheline: int = CACHELINE) -> list[RecordLayout]:
+def layouts(btf: Btf, name: str, *, cacheline: int = 64) -> list[RecordLayout]:
     """The layout of each struct or union that *name* means, by way of a typedef too; each once.
 
     *cacheline* is in bytes. Raises BtfError if there is none.
     """
+    from kheaders.btf.layout import record_layout, strip
+
     found = find(btf, name)
-    records = dict.fromkeys(
-        record.id for type_id in found if isinstance(record := _record(btf, type_id), model.Struct | model.Union)
-    )
+    stripped = [strip(btf, i) for i in found if btf.kind(i) in (*RECORDS, Kind.TYPEDEF)]
+    records = dict.fromkeys(record.id for record in stripped if record.kind in RECORDS)
     if not records:
         kinds = ", ".join(dict.fromkeys(btf.kind(i).name.lower() for i in found))
         raise BtfError(f"{btf.name}: {name} is no struct or union", f"it is: {kinds}")
     return [record_layout(btf, record, cacheline=cacheline) for record in records]
-
-
-def _record(btf: Btf, type_id: int) -> model.Type | None:
-    return strip(btf, type_id) if btf.kind(type_id) in (*RECORDS, Kind.TYPEDEF) else None

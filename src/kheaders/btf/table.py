@@ -9,24 +9,23 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kheaders.btf import header
-from kheaders.btf.decode import decode
 from kheaders.btf.kinds import KIND_MASK, KIND_SHIFT, LAST_KIND, Kind, words_of
-from kheaders.btf.model import Type, Void
 from kheaders.errors import BtfError
 
 if TYPE_CHECKING:
     import mmap
+
+    from kheaders.btf.model import Type
 
 MAX_SIZE = 0xFFFFFFFF
 """The size in bytes that no type may pass."""
 MAX_DEPTH = 64
 """How many typedefs, qualifiers and arrays may stand between a type and what has a size."""
 
-_VOID = Void()
+_VOID = "void"
 _SIZED = frozenset({Kind.INT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.FLOAT, Kind.DATASEC})
 _TRANSPARENT = frozenset({Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG, Kind.VAR})
 _LONGS = ("long unsigned int", "unsigned long", "long int", "long")
-_FEW = 16
 
 
 class Btf:
@@ -101,19 +100,25 @@ class Btf:
     def type_name(self, type_id: int) -> str:
         """The name of a type; empty for one that has none."""
         if type_id == 0:
-            return _VOID.name
+            return _VOID
         owner, at = self.locate(type_id)
         return owner.string(owner.words[at], type_id)
 
     def type(self, type_id: int) -> Type:
         """The type, decoded; BtfError if it is damaged or there is none of that number."""
-        if type_id == 0:
-            return _VOID
-        owner, _ = self.locate(type_id)
-        found = owner._cache.get(type_id)
+        found = self._cache.get(type_id)
         if found is None:
-            found = owner._cache[type_id] = decode(owner, type_id)
+            found = self._cache[type_id] = self._decoded(type_id)
         return found
+
+    def _decoded(self, type_id: int) -> Type:
+        from kheaders.btf.decode import decode
+        from kheaders.btf.model import Void
+
+        if type_id == 0:
+            return Void()
+        owner, _ = self.locate(type_id)
+        return decode(owner, type_id) if owner is self else owner.type(type_id)
 
     def string(self, offset: int, type_id: int) -> str:
         """The string at *offset*, which type *type_id* names; bytes that are not UTF-8 become U+FFFD."""
@@ -189,6 +194,11 @@ class Btf:
         """The offset of the name of each own type; the first is that of ``first_id``."""
         return array("I", map(self.words.__getitem__, self.starts))
 
+    @cached_property
+    def _names_used(self) -> tuple[bytes, frozenset[int]]:
+        """``name_offsets`` as bytes, to be searched, and which there are."""
+        return self.name_offsets.tobytes(), frozenset(self.name_offsets)
+
     def ids(self, *kinds: Kind) -> Iterator[int]:
         """The ids of all own types, or of those of *kinds*, ascending."""
         if not kinds:
@@ -199,7 +209,7 @@ class Btf:
 
     def find(self, name: str, *kinds: Kind) -> list[int]:
         """The ids of all types of that name (and of one of *kinds*, if any are given): own first, then the base's."""
-        if name in ("", _VOID.name):
+        if name in ("", _VOID):
             found = [i for i in self.ids() if self.type_name(i) == name]
         else:
             found = self._named(self._offsets(name))
@@ -218,14 +228,10 @@ class Btf:
 
     def _named(self, offsets: list[int]) -> list[int]:
         """The own types whose name lies at one of *offsets*, ascending."""
-        names = self.name_offsets
-        if len(offsets) > _FEW:
-            wanted = set(offsets)
-            return [i for i, offset in enumerate(names, self.first_id) if offset in wanted]
-        column = names.tobytes()
-        size = names.itemsize
-        found = []
-        for offset in offsets:
+        column, used = self._names_used
+        size = self.name_offsets.itemsize
+        found: list[int] = []
+        for offset in used.intersection(offsets):
             hits = _positions(column, offset.to_bytes(size, sys.byteorder), 0)
             found += [hit // size + self.first_id for hit in hits if not hit % size]
         return sorted(found)

@@ -6,8 +6,8 @@ from kheaders.btf.cprint.columns import Columns
 from kheaders.btf.cprint.declarators import Declarators
 from kheaders.btf.cprint.layouts import Form, Layouts
 from kheaders.btf.cprint.names import Names, Space
-from kheaders.btf.decode import signed_value
 from kheaders.btf.kinds import Kind
+from kheaders.btf.numbers import signed_value
 
 MAX_LINES = 1 << 20
 """Lines of anonymous records and enums beyond those that BTF itself has; each place where one is used repeats it."""

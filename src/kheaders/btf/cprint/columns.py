@@ -23,14 +23,15 @@ class Columns:
         chain = [btf]
         while chain[-1].base is not None:
             chain.append(chain[-1].base)
-        words = array("I", _NOTHING)
-        starts = array("I", (0,))
+        words = array("I")
+        starts = array("I", (sum(len(part.words) for part in chain),))
         kinds = bytearray(1)
         for part in reversed(chain):
             shift = len(words)
             words += part.words
-            starts.extend([start + shift for start in part.starts])
+            starts.extend([start + shift for start in part.starts] if shift else part.starts)
             kinds += part.kinds
+        words.extend(_NOTHING)
         self.words = words
         self.starts = starts
         self.end = len(starts)
@@ -60,6 +61,12 @@ class Columns:
         if type_id >= self.end or self.kinds[type_id] == Kind.OTHER:
             self.check(type_id, user)
         return self.kinds[type_id]
+
+    def all(self, kind: int) -> Iterator[int]:
+        """The types of one kind, ascending."""
+        at = -1
+        while (at := self.kinds.find(kind, at + 1)) >= 0:
+            yield at
 
     def target(self, type_id: int) -> int:
         """What a pointer, qualifier, typedef, tag or function refers to; the size of what has one."""

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from kheaders.btf.cprint.columns import Columns
 from kheaders.btf.cprint.padding import BYTE, Field, Item, arrange, arrange_packed, place, round_up
-from kheaders.btf.decode import old_bit_field
 from kheaders.btf.kinds import Kind
+from kheaders.btf.numbers import old_bit_field
 from kheaders.btf.table import MAX_DEPTH, MAX_SIZE
 
 _RECORDS = (Kind.STRUCT, Kind.UNION)
@@ -43,8 +43,8 @@ class Layouts:
     def __init__(self, columns: Columns, pointer_size: int) -> None:
         self.columns = columns
         self.pointer = pointer_size * BYTE
-        numbers = [i for i, kind in enumerate(columns.kinds) if kind == Kind.INT]
-        self.old = any(columns.words[columns.starts[i] + 3] & 0xFFFFFF != columns.target(i) * BYTE for i in numbers)
+        words, starts = columns.words, columns.starts
+        self.old = any(words[starts[i] + 3] & 0xFFFFFF != words[starts[i] + 2] * BYTE for i in columns.all(Kind.INT))
         """Whether some bit-fields may be told by the types of members, as they were before 2018."""
         self.forms: dict[int, Form] = {}
         self.extents: dict[int, tuple[int, int]] = {0: (0, BYTE)}
