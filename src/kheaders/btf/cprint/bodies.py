@@ -67,8 +67,18 @@ class Bodies:
         words = self.columns.words
         first = self.columns.starts[type_id] + 3
         end = first + 3 * self.columns.count(type_id)
+        offsets, targets = words[first:end:3], words[first + 1 : end : 3]
+        for target in targets:
+            if target not in plain:
+                self.declarators.prepare(target, type_id)
+        if 0 not in offsets:
+            try:
+                pairs = zip(map(names.__getitem__, offsets), map(plain.__getitem__, targets), strict=True)
+                return [f"{before}{name}{after}" for name, (before, after) in pairs]
+            except KeyError:
+                pass  # anonymous records among them
         lines = []
-        for name, target in zip(words[first:end:3], words[first + 1 : end : 3], strict=True):
+        for name, target in zip(offsets, targets, strict=True):
             if name and target in plain:
                 before, after = plain[target]
                 lines.append(f"{before}{names[name]}{after}")

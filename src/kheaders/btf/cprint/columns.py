@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import compress
 
 from kheaders.btf.kinds import FLAG_SHIFT, KIND_MASK, KIND_SHIFT, LAST_KIND, VLEN_MASK, Kind
 from kheaders.btf.table import Btf
@@ -61,6 +62,10 @@ class Columns:
         if type_id >= self.end or self.kinds[type_id] == Kind.OTHER:
             self.check(type_id, user)
         return self.kinds[type_id]
+
+    def starts_of(self, kinds: Collection[int]) -> Iterator[int]:
+        """Where in ``words`` each type of one of *kinds* begins, ascending."""
+        return compress(self.starts, self.kinds.translate(bytes(number in kinds for number in range(256))))
 
     def all(self, kind: int) -> Iterator[int]:
         """The types of one kind, ascending."""

@@ -89,6 +89,21 @@ class Declarators:
         before, after = self.plain.get(type_id) or self.build(type_id, level, user)
         return f"{before}{name}{after}" if name else before.rstrip(" ") + after
 
+    def prepare(self, type_id: int, user: int) -> None:
+        """Work out the declarator of *type_id* if it is a pointer to, or itself, something that has a name."""
+        columns = self.columns
+        kind = columns.kind(type_id, user)
+        if kind == Kind.PTR:
+            target = columns.target(type_id)
+            known = self.plain.get(target)
+            if known is None and columns.checked(target, type_id) and columns.name_offset(target):
+                self._build(target, 0, type_id)
+                known = self.plain.get(target)
+            if known is not None and not known[1]:
+                self.plain[type_id] = f"{known[0]}*", ""
+        elif columns.name_offset(type_id):
+            self._build(type_id, 0, user)
+
     def build(self, type_id: int, level: int, user: int) -> tuple[str, str]:
         """The declarator of *type_id*, which *user* refers to; *level* is how far anonymous records are indented."""
         return self._build(type_id, level, user)[:2]

@@ -8,11 +8,12 @@ only needs ``packed`` or padding are those of the kernel's self-tests (btf_dump_
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 from kheaders.btf.cprint.columns import Columns
 from kheaders.btf.cprint.padding import BYTE, Field, Item, arrange, arrange_packed, place, round_up
-from kheaders.btf.kinds import Kind
+from kheaders.btf.kinds import VLEN_MASK, Kind
 from kheaders.btf.numbers import old_bit_field
 from kheaders.btf.table import MAX_DEPTH, MAX_SIZE
 
@@ -37,6 +38,11 @@ class Form(NamedTuple):
     items: list[Item] | None = None
 
 
+@cache
+def _natural_form(align: int) -> Form:
+    return Form(align)
+
+
 class Layouts:
     """The form of every record and the extent of every type of one BTF; each is worked out once."""
 
@@ -50,12 +56,29 @@ class Layouts:
         self.extents: dict[int, tuple[int, int]] = {0: (0, BYTE)}
         """Type → (bits, alignment in bits); for what has no size (void, functions) there are 0 bits."""
 
+    def load(self) -> None:
+        """Work out all types that contain no other at once, which is faster if most of them will be wanted."""
+        columns, extents = self.columns, self.extents
+        for kind in (Kind.PTR, Kind.INT, Kind.ENUM, Kind.ENUM64, Kind.FLOAT):
+            for type_id in columns.all(kind):
+                extents[type_id] = self._scalar(type_id, kind)
+
     def form(self, type_id: int) -> Form:
         """How the record *type_id* is written."""
         found = self.forms.get(type_id)
         if found is None:
-            self.extent(type_id, type_id)
-            found = self.forms[type_id]
+            columns = self.columns
+            size = columns.target(type_id) * BYTE
+            try:
+                align = self._natural(type_id, columns.kinds[type_id], size)
+            except KeyError:  # a member of which nothing is known yet
+                align = 0
+            if align:
+                self.extents[type_id] = size, align
+                found = self.forms[type_id] = _natural_form(align)
+            else:
+                self.extent(type_id, type_id)
+                found = self.forms[type_id]
         return found
 
     def extent(self, type_id: int, user: int) -> tuple[int, int]:
@@ -137,7 +160,7 @@ class Layouts:
         size = self.columns.target(type_id) * BYTE
         align = self._natural(type_id, kind, size)
         if align:
-            return Form(align)
+            return _natural_form(align)
         fields = self.fields(type_id)
         align = max((field.align for field in fields), default=BYTE)
         widths = any(field.width for field in fields)
@@ -166,8 +189,11 @@ class Layouts:
                 here = max(here, bits)
                 align = max(align, unit)
         else:
-            for _, target, offset in self.columns.rows(type_id, 3):
-                bits, unit = extents[target]
+            words, start = self.columns.words, self.columns.starts[type_id]
+            end = start + 3 + 3 * (words[start + 1] & VLEN_MASK)
+            for offset, (bits, unit) in zip(
+                words[start + 5 : end : 3], map(extents.__getitem__, words[start + 4 : end : 3]), strict=True
+            ):
                 if (offset != here and offset != (here + unit - 1) // unit * unit) or offset % unit:
                     return 0  # a bit-field's width, in the upper bits of offset, makes it differ too
                 here = offset + bits

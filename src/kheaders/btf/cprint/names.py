@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import accumulate
+from itertools import accumulate, filterfalse
 
 from kheaders.btf.table import Btf
 
@@ -39,9 +39,11 @@ class Names(dict[int, str]):
                 texts = owner.strings.decode("ascii").split("\0")
             except UnicodeDecodeError:
                 texts = []  # names are then read one by one, and what is no name is met where it is used
-            offsets = accumulate([len(text) + 1 for text in texts], initial=owner.first_string)
-            good = {text for text in set(texts) if text.isidentifier()} - _KEYWORDS
-            self.update((offset, text) for offset, text in zip(offsets, texts, strict=False) if text in good)
+            offsets = list(accumulate(map((1).__add__, map(len, texts)), initial=owner.first_string))
+            self.update(zip(offsets, texts, strict=False))
+            others = set(filterfalse(str.isidentifier, texts)) | _KEYWORDS
+            for offset in [offset for offset, text in zip(offsets, texts, strict=False) if text in others]:
+                del self[offset]
             owner = owner.base
 
     def __missing__(self, offset: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from kheaders.btf.cprint.columns import Columns
-from kheaders.btf.kinds import Kind
+from kheaders.btf.kinds import VLEN_MASK, Kind
 
 MAX_DEPTH = 256
 """How many types may be needed through each other; the kernel's records nest 20 deep."""
@@ -131,9 +131,19 @@ class Order:
         if ordered[type_id] == _BEGUN:
             raise columns.btf.damage(type_id, "contains itself")
         ordered[type_id] = _BEGUN
+        kinds, words, starts = columns.kinds, columns.words, columns.starts
         for target in columns.targets(type_id, Kind.STRUCT):
-            if target >= columns.end or ordered[target] != _DONE:
-                self._order(target, False, type_id, depth + 1)
+            try:
+                if ordered[target] == _DONE:
+                    continue
+                if kinds[target] == _PTR:  # most members point to a record with a name, which only is declared
+                    pointee = words[starts[target] + 2]
+                    if kinds[pointee] in _RECORDS and words[starts[pointee]]:
+                        ordered[target] = _DONE
+                        continue
+            except IndexError:
+                pass  # the error is told by the walk
+            self._order(target, False, type_id, depth + 1)
         if named:
             self.queue.append(type_id)
         ordered[type_id] = _DONE
@@ -160,10 +170,21 @@ class Order:
         if self._emitted[type_id] == _DONE:
             return
         self._emitted[type_id] = _BEGUN
-        final = self._final
+        final, declared, emitted = self._final, self._declared, self._emitted
+        kinds, words, starts = self.columns.kinds, self.columns.words, self.columns.starts
         for target in self.columns.targets(type_id, Kind.STRUCT):
-            if not final[target]:
-                self._need(target, type_id, type_id, 0)
+            if final[target]:
+                continue
+            if kinds[target] == _PTR:
+                pointee = words[starts[target] + 2]
+                if kinds[pointee] in _RECORDS and words[starts[pointee]]:
+                    if pointee != type_id:
+                        if emitted[pointee] != _DONE and not declared[pointee]:
+                            declared[pointee] = 1
+                            self.write.declare(pointee)
+                        final[target] = final[pointee] = 1
+                    continue
+            self._need(target, type_id, type_id, 0)
         self.write.define(type_id)
         self._emitted[type_id] = _DONE
         final[type_id] = 1
@@ -253,12 +274,12 @@ class Order:
 
 def _references(columns: Columns) -> set[int]:
     """Every type that another one refers to."""
-    words, starts, targets = columns.words, columns.starts, columns.targets
-    found: set[int] = set()
-    found.update([words[starts[i] + 2] for i, kind in enumerate(columns.kinds) if kind in _SINGLE])
-    for type_id, kind in enumerate(columns.kinds):
-        if kind in _RECORDS or kind == _FUNC_PROTO:
-            found.update(targets(type_id, kind))
-        elif kind == _ARRAY:
-            found.update(words[starts[type_id] + 3 : starts[type_id] + 5])
+    words = columns.words
+    found = {words[start + 2] for start in columns.starts_of(_SINGLE)}
+    for kinds, width in ((_RECORDS, 3), ((_FUNC_PROTO,), 2)):
+        for start in columns.starts_of(kinds):
+            if count := words[start + 1] & VLEN_MASK:
+                found.update(words[start + 4 : start + 3 + width * count : width])
+    for start in columns.starts_of((_ARRAY,)):
+        found.update(words[start + 3 : start + 5])
     return found

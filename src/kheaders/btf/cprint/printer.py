@@ -50,6 +50,7 @@ class Printer:
     def everything(self) -> Iterator[str]:
         """All types."""
         self.names.load()
+        self.bodies.layouts.load()
         yield from self.types([i for i, kind in enumerate(self.columns.kinds) if kind in _DEFINED])
 
     def types(self, roots: Iterable[int]) -> Iterator[str]:
