@@ -32,6 +32,7 @@ format: $(DEV_READY) ## let ruff format the code and mend what it can
 	$(BIN)/ruff check --fix $(LINTED)
 
 bench: $(DEV_READY) ## measure, as ratios within one run
+	@$(BIN)/python -m compileall -q src
 	@$(BIN)/python bench/foundation.py
 	@$(BIN)/python bench/btf.py
 
