@@ -27,7 +27,7 @@ from kheaders.kernel import Kernel
 from kheaders.settings import Settings
 from kheaders.sources.candidate import Request
 from kheaders.store import Entry, Store
-from kheaders.types_api import TypeCalls
+from kheaders.types_api import TypeCalls, TypesFrom
 
 if TYPE_CHECKING:
     from kheaders.archive import Limits
@@ -187,18 +187,26 @@ class Context(TypeCalls):
         extra: Sequence[str] = (),
         blob: str | os.PathLike[str] | None = None,
         check: bool = False,
+        core: bool = False,
+        types: TypesFrom = "headers",
     ) -> Compiled:
         """Compile a program (a file, or its text as bytes) to a BPF object, in memory.
 
         *blob* names the blob to cut slices from; by default it is the kernel's own in the store, if there is one. With
-        *check* the full headers are used as well, and the result tells where the objects differ. Raises CompileFailed
-        with the compiler's diagnostics where the program is at fault.
+        *check* the full headers are used as well, and the result tells where the objects differ. With *core* the object
+        loads on other kernels too (CO-RE); with *types* ``btf`` the kernel's BTF tells the types. Both take a slice.
+        Raises CompileFailed with the compiler's diagnostics where the program is at fault.
         """
         from kheaders.compile import check as check_object
         from kheaders.compile import compile_program, gathering_for
         from kheaders.compilers.job import Job
 
+        changed = core or types == "btf"
+        if changed and form not in ("auto", "slice"):
+            raise UsageError(f"types are changed in slices only, not in the form {form}", "leave --form out")
+        form = "slice" if changed else form
         opened = self._slices(blob, form)
+        rework = self._retyper(opened, core, types) if changed and opened is not None else None
         try:
             with self._downloads() as downloads:
                 program = source if isinstance(source, bytes) else Path(source)
@@ -212,7 +220,14 @@ class Context(TypeCalls):
                         compiler = self.compiler
                     compiled = compile_program(lambda: chain, compiler, job, form, gathered=gathered)
                 else:
-                    compiled = compile_program(lambda: self.chain(downloads), self.compiler, job, form, opened)
+                    compiled = compile_program(
+                        lambda: self.chain(downloads),
+                        self.compiler,
+                        job,
+                        form,
+                        opened,
+                        rework=rework.apply if rework else None,
+                    )
                 return check_object(self.chain(downloads), self.compiler, job, compiled) if check else compiled
         finally:
             if opened is not None:
@@ -304,11 +319,15 @@ class Context(TypeCalls):
         *,
         includes: Sequence[str] = (),
         blob: str | os.PathLike[str] | None = None,
+        core: bool = False,
+        types: TypesFrom = "headers",
     ) -> Slice:
         """The slice that a program (a file, or its text as bytes) needs: C text to be included before it.
 
-        Raises BlobError, UsageError. No compiler is run, so what only a compile shows to be missing is not in it.
+        For a program that includes ``vmlinux.h``, it is that file. *core* and *types* as for :meth:`compile`. Raises
+        BlobError, UsageError. No compiler is run, so what only a compile shows to be missing is not in it.
         """
+        from kheaders import vmlinux
         from kheaders.compile import program_text
         from kheaders.compilers.job import Job
         from kheaders.forms.slice import SliceForm
@@ -317,7 +336,10 @@ class Context(TypeCalls):
         text = program_text(Job(program))
         place = None if isinstance(program, bytes) else os.fspath(program.parent)
         with self.blob(blob) as opened:
-            form = SliceForm(opened)
+            retyper = self._retyper(opened, core, types)
+            if vmlinux.wanted(text):
+                return vmlinux.cut(opened, retyper, text, place, includes)
+            form = SliceForm(opened, retyper.apply)
             return form.cut(form.program(text, place, includes))
 
     def doctor(self) -> Report:

@@ -15,6 +15,7 @@ from kheaders.errors import BlobError, CompileFailed, HeadersNotFound, UsageErro
 if TYPE_CHECKING:
     from kheaders.forms.closure import Closure
     from kheaders.forms.served import Form
+    from kheaders.forms.slice import Rework
     from kheaders.headers.chain import Chain, Found
     from kheaders.interface.blob import Blob
     from kheaders.interface.slice import Slice
@@ -49,6 +50,7 @@ def compile_program(
     form: FormName = "auto",
     blob: Blob | None = None,
     gathered: Closure | None = None,
+    rework: Rework | None = None,
 ) -> Compiled:
     """Compile *job* for the kernel of the chain that *chain* makes when headers are needed.
 
@@ -56,7 +58,7 @@ def compile_program(
     that compiles is proof enough of the headers that it used; one that does not is believed to be at fault only after
     the trial program has compiled. What a slice cannot do, the full headers are asked; only where these are not at hand
     does the slice's failure count, and then it is told by name what is missing. *gathered* is what was gathered for the
-    program while the chain read ahead (:func:`gathering_for`).
+    program while the chain read ahead (:func:`gathering_for`); *rework* is done to slices.
 
     Raises CompileFailed with the compiler's diagnostics, HostAssembly, HeadersNotFound, StoreError, CompilerError.
     """
@@ -69,7 +71,7 @@ def compile_program(
     if blob is not None and form in ("auto", "slice"):
         from kheaders.slicing import attempt_slice
 
-        attempt = attempt_slice(blob, compiler, job, program)
+        attempt = attempt_slice(blob, compiler, job, program, rework)
         if attempt.ok and attempt.result is not None:
             release = attempt.blob.meta.get("release")
             return Compiled(attempt.result.output, attempt.result, "slice", release, slice=attempt.piece)

@@ -40,7 +40,7 @@ class Retyper(NamedTuple):
     prefer_btf: bool = False
     """Take those that both declare from BTF too."""
 
-    def __call__(self, piece: Slice, program: Program) -> Slice:
+    def apply(self, piece: Slice, program: Program) -> Slice:
         """The slice with other types. Raises BlobError, BtfError."""
         text = piece.text
         if self.btf is not None:

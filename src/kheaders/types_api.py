@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from kheaders.errors import BtfError
 
@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from kheaders.btf.table import Btf
     from kheaders.compilers.find import Compiler
     from kheaders.headers.chain import Chain
+    from kheaders.interface.blob import Blob
     from kheaders.kernel import Kernel
+    from kheaders.retyping import Retyper
     from kheaders.store import Store
     from kheaders.verification import Verification
+
+
+TypesFrom = Literal["headers", "btf"]
 
 
 class TypeCalls:
@@ -112,3 +117,15 @@ class TypeCalls:
                 return verification.quick(found, self.compiler, types)
             with verification.blob_of(found, kernel, self.store, self.compiler) as blob:
                 return verification.full(found, blob, self.compiler, types, progress)
+
+    def _retyper(self, blob: Blob, core: bool, types: TypesFrom) -> Retyper:
+        """What is done to slices of *blob*; types that no header has come from its kernel's BTF, if that is here."""
+        from kheaders.retyping import Retyper
+
+        changed = core or types == "btf"
+        same = blob.meta.get("release") == self.kernel.release and self.kernel.btf is not None
+        if types == "btf" and not same:
+            raise BtfError(
+                f"no BTF of kernel {blob.meta.get('release')}, whose blob this is, is at hand", "use --types headers"
+            )
+        return Retyper(blob, core, self.btf() if changed and same else None, types == "btf")

@@ -181,6 +181,21 @@ def add_btf(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_types(parser: argparse.ArgumentParser) -> None:
+    """The options ``--core`` and ``--types``, for commands that use slices."""
+    parser.add_argument(
+        "--core",
+        action="store_true",
+        help="mark the kernel's records for CO-RE: one object runs on many kernels",
+    )
+    parser.add_argument(
+        "--types",
+        choices=("headers", "btf"),
+        default="headers",
+        help="where types come from that headers and the kernel's BTF both have (default: headers)",
+    )
+
+
 def context(args: argparse.Namespace, *, machine: str | None = None) -> Context:
     """The context that the common options describe; *machine* in place of ``--machine``. Raises UsageError."""
     from kheaders.api import Context
