@@ -206,8 +206,8 @@ class Context(TypeCalls):
             raise UsageError(f"types are changed in slices only, not in the form {form}", "leave --form out")
         form = "slice" if changed else form
         opened = self._slices(blob, form)
-        rework = self._retyper(opened, core, types) if changed and opened is not None else None
         try:
+            rework = self._retyper(opened, core, types) if changed and opened is not None else None
             with self._downloads() as downloads:
                 program = source if isinstance(source, bytes) else Path(source)
                 job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))

@@ -14,7 +14,7 @@ from kheaders.btf.kinds import ENUMS, RECORDS, Kind
 from kheaders.btf.table import Btf
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program
-from kheaders.interface.schema import KINDS
+from kheaders.interface.schema import ENTRIES, KINDS
 from kheaders.interface.slice import Slice
 
 PUSH = b"#pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)\n"
@@ -26,6 +26,7 @@ _TAG = re.compile(rb"\b(struct|union|enum)\s+(?:__attribute__\s*\(\([^{;]*?\)\)\
 _ALONE = re.compile(rb"\}\s*(?:__attribute__\s*\(\(.*\)\)\s*)*;\s*\Z", re.DOTALL)
 _POINTER_NAME = re.compile(rb"\(\s*\*+\s*(\w+)\s*[\[)]")
 _LAST_NAME = re.compile(rb"(\w+)\s*(?:\[[^\]]*\]\s*|__attribute__\s*\(\(.*\)\)\s*)*;\s*\Z", re.DOTALL)
+_FORWARD = re.compile(rb"^(?:struct|union|enum) \w+;\n", re.MULTILINE)
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 
 
@@ -60,10 +61,15 @@ class Retyper(NamedTuple):
                 if KINDS[kinds[number]] in _TYPES and (found := known.all_of(_declared(declaration))):
                     roots += found
                     text = text.replace(b"\n" + declaration + b"\n", b"\n\n", 1)
-        there = set(_WORD.findall(text))
+        there = set(_WORD.findall(_FORWARD.sub(b"", text)))
         own = {name.encode() for name in (*program.declared, *program.defined)}
-        for word in sorted({name.encode() for name in program.words} - there - own):
-            roots += known.types(word)
+        absent = {name.encode() for name in program.words} - there - own
+        absent = {word for word in absent if word in known.strings}
+        numbers = self.blob.numbers(word.decode() for word in absent)
+        for word in sorted(absent):
+            number = numbers.get(word.decode())
+            if number is None or not any(self.blob.row(row, number) for row in ENTRIES):
+                roots += known.types(word)
         if not roots:
             return text
         return b"".join(piece.encode() for piece in Printer(btf).types(roots)) + text

@@ -128,4 +128,10 @@ class TypeCalls:
             raise BtfError(
                 f"no BTF of kernel {blob.meta.get('release')}, whose blob this is, is at hand", "use --types headers"
             )
-        return Retyper(blob, core, self.btf() if changed and same else None, types == "btf")
+        try:
+            btf = self.btf() if changed and same else None
+        except BtfError:
+            if types == "btf":
+                raise
+            btf = None  # headers have most types; what they lack, the compiler names
+        return Retyper(blob, core, btf, types == "btf")
