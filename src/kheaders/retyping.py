@@ -67,8 +67,8 @@ class Retyper(NamedTuple):
         absent = {word for word in absent if word in known.strings}
         numbers = self.blob.numbers(word.decode() for word in absent)
         for word in sorted(absent):
-            number = numbers.get(word.decode())
-            if number is None or not any(self.blob.row(row, number) for row in ENTRIES):
+            known_as = numbers.get(word.decode())
+            if known_as is None or not any(self.blob.row(row, known_as) for row in ENTRIES):
                 roots += known.types(word)
         if not roots:
             return text
