@@ -327,7 +327,6 @@ class Context(TypeCalls):
         For a program that includes ``vmlinux.h``, it is that file. *core* and *types* as for :meth:`compile`. Raises
         BlobError, UsageError. No compiler is run, so what only a compile shows to be missing is not in it.
         """
-        from kheaders import vmlinux
         from kheaders.compile import program_text
         from kheaders.compilers.job import Job
         from kheaders.forms.slice import SliceForm
@@ -336,10 +335,12 @@ class Context(TypeCalls):
         text = program_text(Job(program))
         place = None if isinstance(program, bytes) else os.fspath(program.parent)
         with self.blob(blob) as opened:
-            retyper = self._retyper(opened, core, types)
-            if vmlinux.wanted(text):
-                return vmlinux.cut(opened, retyper, text, place, includes)
-            form = SliceForm(opened, retyper.apply)
+            if b"vmlinux.h" in text:
+                from kheaders import vmlinux
+
+                if vmlinux.wanted(text):
+                    return vmlinux.cut(opened, self._retyper(opened, core, types), text, place, includes)
+            form = SliceForm(opened, self._retyper(opened, core, types).apply if core or types == "btf" else None)
             return form.cut(form.program(text, place, includes))
 
     def doctor(self) -> Report:

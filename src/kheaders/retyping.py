@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from kheaders.btf.cprint.printer import Printer
 from kheaders.btf.kinds import ENUMS, RECORDS, Kind
 from kheaders.btf.table import Btf
 from kheaders.interface.blob import Blob
@@ -72,6 +71,8 @@ class Retyper(NamedTuple):
                 roots += known.types(word)
         if not roots:
             return text
+        from kheaders.btf.cprint.printer import Printer
+
         return b"".join(piece.encode() for piece in Printer(btf).types(roots)) + text
 
 
