@@ -6,6 +6,7 @@ import sys
 from array import array
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from kheaders.btf import header
@@ -186,8 +187,11 @@ class Btf:
     @cached_property
     def kinds(self) -> bytes:
         """The number of the kind of each own type; the first is that of ``first_id``."""
-        words = self.words
-        return bytes([words[start + 1] >> KIND_SHIFT & KIND_MASK for start in self.starts])
+        if len(self.starts) < _FEW:
+            return bytes([self.words[start + 1] >> KIND_SHIFT & KIND_MASK for start in self.starts])
+        # The upper byte of each word that may be ``info``, then those of real ones: twice as fast as word by word.
+        upper = self.words.tobytes()[header.WORD + (header.WORD - 1) * (sys.byteorder == "little") :: header.WORD]
+        return bytes(itemgetter(*self.starts)(upper)).translate(_WITHOUT_FLAG)
 
     @cached_property
     def name_offsets(self) -> array[int]:
@@ -243,6 +247,8 @@ def kind_of(info: int) -> Kind:
     return _KINDS[number]
 
 
+_FEW = 2
+_WITHOUT_FLAG = bytes(number & KIND_MASK for number in range(256))
 _KINDS = tuple(Kind(number) if 0 < number <= LAST_KIND else Kind.OTHER for number in range(KIND_MASK + 1))
 
 
