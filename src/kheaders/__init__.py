@@ -8,6 +8,8 @@ from kheaders.version import VERSION as _VERSION
 
 if TYPE_CHECKING:
     from kheaders.api import Context
+    from kheaders.btf.layout import RecordLayout
+    from kheaders.btf.table import Btf
     from kheaders.compile import Compiled
     from kheaders.compilers.find import Compiler
     from kheaders.doctor import Report
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
     from kheaders.interface.lookup import Item
     from kheaders.interface.slice import Slice
     from kheaders.kernel import Kernel
+    from kheaders.verification import Verification
 
 __version__ = _VERSION
 
 _HOMES = {
     "Blob": "kheaders.interface.blob",
+    "Btf": "kheaders.btf.table",
     "Compiled": "kheaders.compile",
     "Compiler": "kheaders.compilers.find",
     "Context": "kheaders.api",
@@ -34,13 +38,16 @@ _HOMES = {
     "Item": "kheaders.interface.lookup",
     "Kernel": "kheaders.kernel",
     "KheadersError": "kheaders.errors",
+    "RecordLayout": "kheaders.btf.layout",
     "Report": "kheaders.doctor",
     "Slice": "kheaders.interface.slice",
     "Verdict": "kheaders.headers.verify",
+    "Verification": "kheaders.verification",
 }
 
 __all__ = [
     "Blob",
+    "Btf",
     "Compiled",
     "Compiler",
     "Context",
@@ -50,9 +57,11 @@ __all__ = [
     "Item",
     "Kernel",
     "KheadersError",
+    "RecordLayout",
     "Report",
     "Slice",
     "Verdict",
+    "Verification",
 ]
 
 

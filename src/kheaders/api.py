@@ -27,6 +27,7 @@ from kheaders.kernel import Kernel
 from kheaders.settings import Settings
 from kheaders.sources.candidate import Request
 from kheaders.store import Entry, Store
+from kheaders.types_api import TypeCalls, TypesFrom
 
 if TYPE_CHECKING:
     from kheaders.archive import Limits
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, "int | None", "int | None"], None]
 
 
-class Context:
+class Context(TypeCalls):
     """Which kernel, where to look, and with which settings; the rest follows. Make one with :meth:`open`."""
 
     def __init__(
@@ -137,7 +138,8 @@ class Context:
         from kheaders.trial import approver
 
         with self._downloads() as downloads:
-            return self.chain(downloads).first(approver(self.compiler))
+            chain = self.chain(downloads)
+            return chain.first(lambda kernel: approver(self.compiler, kernel))
 
     def directory(self) -> tuple[Found, Entry]:
         """The verified headers as a directory in the store, which lasts until the next boot. Raises StoreError too."""
@@ -146,7 +148,7 @@ class Context:
 
         with self._downloads() as downloads:
             chain = self.chain(downloads)
-            found = chain.first(approver(self.compiler))
+            found = chain.first(lambda kernel: approver(self.compiler, kernel))
             return found, tree(chain, found)
 
     def extract(self, directory: str | os.PathLike[str], *, progress: Progress | None = None) -> Found:
@@ -185,19 +187,27 @@ class Context:
         extra: Sequence[str] = (),
         blob: str | os.PathLike[str] | None = None,
         check: bool = False,
+        core: bool = False,
+        types: TypesFrom = "headers",
     ) -> Compiled:
         """Compile a program (a file, or its text as bytes) to a BPF object, in memory.
 
         *blob* names the blob to cut slices from; by default it is the kernel's own in the store, if there is one. With
-        *check* the full headers are used as well, and the result tells where the objects differ. Raises CompileFailed
-        with the compiler's diagnostics where the program is at fault.
+        *check* the full headers are used as well, and the result tells where the objects differ. With *core* the object
+        loads on other kernels too (CO-RE); with *types* ``btf`` the kernel's BTF tells the types. Both take a slice.
+        Raises CompileFailed with the compiler's diagnostics where the program is at fault.
         """
         from kheaders.compile import check as check_object
         from kheaders.compile import compile_program, gathering_for
         from kheaders.compilers.job import Job
 
+        changed = core or types == "btf"
+        if changed and form not in ("auto", "slice"):
+            raise UsageError(f"types are changed in slices only, not in the form {form}", "leave --form out")
+        form = "slice" if changed else form
         opened = self._slices(blob, form)
         try:
+            rework = self._retyper(opened, core, types) if changed and opened is not None else None
             with self._downloads() as downloads:
                 program = source if isinstance(source, bytes) else Path(source)
                 job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
@@ -210,7 +220,14 @@ class Context:
                         compiler = self.compiler
                     compiled = compile_program(lambda: chain, compiler, job, form, gathered=gathered)
                 else:
-                    compiled = compile_program(lambda: self.chain(downloads), self.compiler, job, form, opened)
+                    compiled = compile_program(
+                        lambda: self.chain(downloads),
+                        self.compiler,
+                        job,
+                        form,
+                        opened,
+                        rework=rework.apply if rework else None,
+                    )
                 return check_object(self.chain(downloads), self.compiler, job, compiled) if check else compiled
         finally:
             if opened is not None:
@@ -254,7 +271,7 @@ class Context:
             progress("headers", None, None)
         with self._downloads() as downloads:
             chain = self.chain(downloads)
-            found = chain.first(approver(self.compiler))
+            found = chain.first(lambda kernel: approver(self.compiler, kernel))
             kernel = chain.kernel_of(found)
             if output is None:
                 return shelf.build_into(self.store, found.headers, self.compiler, kernel, progress).path
@@ -302,10 +319,13 @@ class Context:
         *,
         includes: Sequence[str] = (),
         blob: str | os.PathLike[str] | None = None,
+        core: bool = False,
+        types: TypesFrom = "headers",
     ) -> Slice:
         """The slice that a program (a file, or its text as bytes) needs: C text to be included before it.
 
-        Raises BlobError, UsageError. No compiler is run, so what only a compile shows to be missing is not in it.
+        For a program that includes ``vmlinux.h``, it is that file. *core* and *types* as for :meth:`compile`. Raises
+        BlobError, UsageError. No compiler is run, so what only a compile shows to be missing is not in it.
         """
         from kheaders.compile import program_text
         from kheaders.compilers.job import Job
@@ -315,7 +335,12 @@ class Context:
         text = program_text(Job(program))
         place = None if isinstance(program, bytes) else os.fspath(program.parent)
         with self.blob(blob) as opened:
-            form = SliceForm(opened)
+            if b"vmlinux.h" in text:
+                from kheaders import vmlinux
+
+                if vmlinux.wanted(text):
+                    return vmlinux.cut(opened, self._retyper(opened, core, types), text, place, includes)
+            form = SliceForm(opened, self._retyper(opened, core, types).apply if core or types == "btf" else None)
             return form.cut(form.program(text, place, includes))
 
     def doctor(self) -> Report:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.job import Job, Result, execute
 from kheaders.errors import CompileFailed, HostAssembly
-from kheaders.forms.slice import SliceForm, lacking
+from kheaders.forms.slice import Rework, SliceForm, lacking
 from kheaders.headers.markers import MARKER, REGISTER_MARKER, reached
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program
@@ -49,9 +49,9 @@ class SliceAttempt(NamedTuple):
         )
 
 
-def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes) -> SliceAttempt:
+def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework: Rework | None = None) -> SliceAttempt:
     """Compile *job*, whose text is *text*, from a slice of *blob*. Raises BlobError, CompilerError, StoreError."""
-    form = SliceForm(blob)
+    form = SliceForm(blob, rework)
     directories = [*job.includes, *_directories(job.extra)]
     place = os.fspath(job.source.parent) if isinstance(job.source, Path) else "."
     program = form.program(_with_options(text, job), place, directories)

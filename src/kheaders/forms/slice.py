@@ -7,7 +7,7 @@ files, so its text, its line numbers and its own headers stay as they are.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from kheaders.compilers.find import Compiler
@@ -30,13 +30,18 @@ _NAME = re.compile(
 )
 
 
+Rework = Callable[[Slice, Program], Slice]
+"""What is done to a slice of a program before a compiler reads it."""
+
+
 class SliceForm:
     """Serves slices of one blob. ``last`` is the slice that was served last."""
 
     name = "slice"
 
-    def __init__(self, blob: Blob) -> None:
+    def __init__(self, blob: Blob, rework: Rework | None = None) -> None:
         self.blob = blob
+        self._rework = rework
         self.last: Slice | None = None
         meta = blob.meta
         try:
@@ -53,6 +58,8 @@ class SliceForm:
     def cut(self, program: Program, needs: Needs | None = None) -> Slice:
         """The slice of *program*, with what *needs* adds. Raises BlobError."""
         self.last = Cutter(self.blob, include_directories(self._arch)).cut(program, needs)
+        if self._rework is not None:
+            self.last = self._rework(self.last, program)
         return self.last
 
     @contextmanager
