@@ -16,6 +16,7 @@ STAGES = {
     "packages": "downloading packages",
     "checking": "unpacking and verifying headers",
     "headers": "finding and verifying headers",
+    "pack": "packing headers",
     "preprocess": "preprocessing every header",
     "index": "indexing declarations and macros",
     "write": "writing the blob",
