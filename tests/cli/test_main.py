@@ -26,6 +26,7 @@ ARGUMENTS = {
     "slice": ["p.c"],
     "cache": ["list"],
     "completion": ["bash"],
+    "pack": ["d", "-o", "k"],
 }
 """What a command needs besides options."""
 
