@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kheaders import kernel as kernels
 from kheaders import settings as settings_module
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from kheaders.interface.blob import Blob
     from kheaders.interface.lookup import Item
     from kheaders.interface.slice import Slice
-    from kheaders.packing.material import Material
     from kheaders.packing.pack import Packed
 
 Progress = Callable[[str, "int | None", "int | None"], None]
@@ -334,48 +333,27 @@ class Context:
         output: str | os.PathLike[str],
         *,
         build: str | os.PathLike[str] | None = None,
-        keep_comments: bool = False,
-        level: int | None = None,
-        threads: int | None = None,
-        environ: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        **how: Any,
     ) -> Packed:
         """Pack headers into the archive *output*, as the kernel's own script would; it appears whole or not at all.
 
         *sources* is one source tree (with *build*, its build tree), build or header directory, or packages, or the
-        release of a kernel whose packages are here or can be downloaded. Raises PackError, UsageError, FetchError.
+        release of a kernel whose packages are here or can be downloaded. *how*: ``keep_comments``, ``level``,
+        ``threads`` of :func:`kheaders.packing.pack.pack`. Raises PackError, UsageError, FetchError.
         """
-        from kheaders.packing import named
-        from kheaders.packing import pack as packer
+        from kheaders.packing import named, pack
 
-        srcarch = self.kernel.srcarch if self.machine_named else None
-        words = [os.fspath(source) for source in sources]
-        release = named.release_in(words[0]) if len(words) == 1 and build is None else None
-        mtime = packer.timestamp(os.environ if environ is None else environ)
-        if release is not None:
-            material = self._headers_of(release, progress)
-        else:
-            tree = Path(build) if build is not None else None
-            material = named.material([Path(word) for word in words], build=tree, srcarch=srcarch)
+        mtime = pack.timestamp(os.environ)
+        material = named.gather(self, sources, build, progress)
         if progress is not None:
             progress("pack", None, None)
-        return packer.pack(
-            material,
-            Path(output),
-            keep_comments=keep_comments,
-            level=packer.LEVEL if level is None else level,
-            threads=threads,
-            mtime=mtime,
-        )
+        return pack.pack(material, Path(output), mtime=mtime, **how)
 
-    def _headers_of(self, release: str, progress: Progress | None) -> Material:
-        """What can be packed of the kernel *release*, downloaded if need be."""
-        from kheaders.packing import named
-
-        machine = self.kernel.machine if self.machine_named else ""
-        kernel = kernels.named(release, machine=machine, sysroot=self.sysroot)
-        other = Context(kernel, self.settings, self.store, self.sysroot, None, True, self.machine_named)
-        return named.of_kernel(kernel, self.store, lambda: other.fetch(progress=progress))
+    def of_kernel(self, release: str) -> Context:
+        """The same for the kernel *release*."""
+        kernel = kernels.named(release, machine=self.kernel.machine if self.machine_named else "", sysroot=self.sysroot)
+        return Context(kernel, self.settings, self.store, self.sysroot, None, True, self.machine_named)
 
     def _slices(self, named: str | os.PathLike[str] | None, form: FormName) -> Blob | None:
         """The blob that a compile in *form* may cut slices from, if there is one."""

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from kheaders.debpkg import AR_MAGIC, UTSRELEASE, control, is_header_package
 from kheaders.errors import PackError, UsageError
@@ -15,8 +16,42 @@ from kheaders.sources.stored import PACKAGE, fetched_key, kept_packages
 from kheaders.sources.trees import AUTOCONF, KCONFIG
 from kheaders.store import Store
 
+Progress = Callable[[str, "int | None", "int | None"], None]
+
 _WHAT = "name a source tree, build directory, header directory, .deb, or the release of a kernel"
 _RELEASE = re.compile(r"\d+\.\d+[\w.+~-]*")
+
+
+class Surroundings(Protocol):
+    """What of a context is needed here."""
+
+    kernel: Kernel
+    machine_named: bool
+    store: Store
+
+    def of_kernel(self, release: str) -> Surroundings:
+        """The same for another kernel."""
+        ...
+
+    def fetch(self, *, progress: Progress | None = None) -> object:
+        """Put the kernel's packages into the store."""
+        ...
+
+
+def gather(
+    context: Surroundings,
+    sources: Sequence[str | os.PathLike[str]],
+    build: str | os.PathLike[str] | None,
+    progress: Progress | None,
+) -> Material:
+    """What *sources* name: a release, directories or packages. Raises PackError, ArchiveError, FetchError."""
+    words = [os.fspath(source) for source in sources]
+    release = release_in(words[0]) if len(words) == 1 and build is None else None
+    if release is not None:
+        other = context.of_kernel(release)
+        return of_kernel(other.kernel, other.store, lambda: other.fetch(progress=progress))
+    srcarch = context.kernel.srcarch if context.machine_named else None
+    return material([Path(w) for w in words], build=Path(build) if build is not None else None, srcarch=srcarch)
 
 
 def material(sources: Sequence[Path], *, build: Path | None = None, srcarch: str | None = None) -> Material:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from kheaders.errors import UsageError
+from kheaders.errors import PackError, UsageError
+from kheaders.newfile import Destination
 from kheaders.packing import comments, tarball, xz
 from kheaders.packing.material import Material
-from kheaders.packing.output import Destination
 
 LEVEL = 2
 """Default level of xz. The script's own is 6: a seventh smaller, at five times the time."""
@@ -38,7 +38,7 @@ def pack(
     path: Path,
     *,
     keep_comments: bool = False,
-    level: int = LEVEL,
+    level: int | None = None,
     threads: int | None = None,
     mtime: int = FIXED_TIME,
 ) -> Packed:
@@ -54,8 +54,10 @@ def pack(
             unpacked += len(piece)
             yield piece
 
-    with Destination(path) as place:
-        size = place.write(xz.compress(counted(), level=level, threads=threads or xz.processors()))
+    with Destination(path, PackError) as place:
+        size = place.write(
+            xz.compress(counted(), level=LEVEL if level is None else level, threads=threads or xz.processors())
+        )
     return Packed(path, material.release, material.srcarch, len(material.files), len(material.links), unpacked, size)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from kheaders.errors import PackError
+from kheaders.errors import KheadersError
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -17,28 +17,29 @@ class Destination:
     """The place of a file that is to be made. Opening one finds out early whether anything can be written there.
 
     A file that is there is replaced, and so is a link: where it leads to is not touched, since it may be another's.
-    Used as a context manager. Raises PackError.
+    Used as a context manager. Raises *error*, the exception of whoever makes the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, error: type[KheadersError]) -> None:
         self._path = path
+        self._kind = error
         self._directory = -1
         self._staged = f".{path.name[:100]}.{os.urandom(8).hex()}"
         try:
             if not path.name:
-                raise PackError(f"{path}: is a directory", "name a file in it")
+                raise self._kind(f"{path}: is a directory", "name a file in it")
             self._directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             with suppress(FileNotFoundError):
                 mode = os.lstat(path.name, dir_fd=self._directory).st_mode
                 if stat.S_ISDIR(mode):
-                    raise PackError(f"{path}: is a directory", "name a file in it")
+                    raise self._kind(f"{path}: is a directory", "name a file in it")
                 if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-                    raise PackError(f"{path}: is neither a file nor a link, and is not replaced", "name another place")
+                    raise self._kind(f"{path}: is neither a file nor a link, and is not replaced", "name another place")
             self._file = os.open(self._staged, _NEW, 0o600, dir_fd=self._directory)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError) as fault:
             self._close()
-            raise self._error(error) from error
-        except PackError:
+            raise self._error(fault) from fault
+        except KheadersError:
             self._close()
             raise
 
@@ -75,6 +76,6 @@ class Destination:
             os.close(self._directory)
             self._directory = -1
 
-    def _error(self, error: OSError | ValueError) -> PackError:
+    def _error(self, error: OSError | ValueError) -> KheadersError:
         why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-        return PackError(f"{self._path}: cannot be written ({why})", "free space, or name another place with -o")
+        return self._kind(f"{self._path}: cannot be written ({why})", "free space, or name another place with -o")

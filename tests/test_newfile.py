@@ -10,11 +10,11 @@ import pytest
 
 from builders.root import unprivileged
 from kheaders.errors import PackError
-from kheaders.packing.output import Destination
+from kheaders.newfile import Destination
 
 
 def write(path: Path, *pieces: bytes) -> int:
-    with Destination(path) as place:
+    with Destination(path, PackError) as place:
         return place.write(pieces)
 
 
@@ -32,7 +32,7 @@ def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
         yield b"new"
         raise PackError("it fails")
 
-    with pytest.raises(PackError, match="it fails"), Destination(tmp_path / "a") as place:
+    with pytest.raises(PackError, match="it fails"), Destination(tmp_path / "a", PackError) as place:
         place.write(pieces())
     assert os.listdir(tmp_path) == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
@@ -50,14 +50,14 @@ def test_a_link_is_replaced_and_its_target_left_alone(tmp_path: Path) -> None:
 
 def test_a_full_disk() -> None:
     with pytest.raises(PackError, match="is neither a file nor a link"):
-        Destination(Path("/dev/full"))
+        Destination(Path("/dev/full"), PackError)
 
 
 def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(fd: int, data: object) -> int:
         raise OSError(28, "No space left on device")
 
-    with Destination(tmp_path / "a") as place, monkeypatch.context() as patch:
+    with Destination(tmp_path / "a", PackError) as place, monkeypatch.context() as patch:
         patch.setattr(os, "write", full)
         with pytest.raises(PackError, match=r"cannot be written \(No space left on device\); free space"):
             place.write([b"x"])
@@ -70,11 +70,11 @@ def test_places_that_cannot_be_written(name: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     before = sorted(os.listdir(tmp_path))
     with pytest.raises(PackError):
-        Destination(tmp_path / name)
+        Destination(tmp_path / name, PackError)
     assert sorted(os.listdir(tmp_path)) == before
 
 
 def test_without_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with unprivileged(), pytest.raises(PackError, match="cannot be written"):
-        Destination(Path("/usr/a"))
+        Destination(Path("/usr/a"), PackError)
