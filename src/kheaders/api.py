@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from kheaders.interface.blob import Blob
     from kheaders.interface.lookup import Item
     from kheaders.interface.slice import Slice
+    from kheaders.kmodule.carrier import Carrier
     from kheaders.packing.pack import Packed
 
 Progress = Callable[[str, "int | None", "int | None"], None]
@@ -349,6 +350,13 @@ class Context:
         if progress is not None:
             progress("pack", None, None)
         return pack.pack(material, Path(output), mtime=mtime, **how)
+
+    @property
+    def module(self) -> Carrier:
+        """The module that carries an archive, for the context's kernel."""
+        from kheaders.kmodule.carrier import Carrier
+
+        return Carrier(self.kernel, self.store, lambda directory, archive: self.pack([directory], archive))
 
     def of_kernel(self, release: str) -> Context:
         """The same for the kernel *release*."""

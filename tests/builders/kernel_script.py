@@ -64,3 +64,20 @@ def _unpack_source(root: Path) -> None:
         raise Unobtainable(f"{name} holds no {archive.name}")
     subprocess.run(["tar", "-xf", archive, "-C", root, *(f"{name}/{part}" for part in _PARTS)], check=True)
     archive.unlink()
+
+
+def buildable(place: Path) -> tuple[Path, str]:
+    """A header directory below *place* that modules can be built against, and its release; nothing is installed.
+
+    Debian's packages name each other by absolute paths below /usr; in a copy these are put right.
+    """
+    debian = Debian(SUITE)
+    headers = debian.needed("linux-headers-cloud-amd64")
+    needs = [debian.needed(headers, pattern) for pattern in (r"linux-headers-[^ ]*-common", r"linux-kbuild-[^ ]*")]
+    packages = debian.unpacked(headers, *needs)
+    root = place / "buildable"
+    shutil.copytree(packages / "usr", root / "usr", symlinks=True)
+    directory = root / "usr/src" / headers
+    makefile = directory / "Makefile"
+    makefile.write_text(makefile.read_text().replace("/usr/src/", f"{root}/usr/src/"))
+    return directory, headers.removeprefix("linux-headers-")

@@ -27,6 +27,7 @@ ARGUMENTS = {
     "cache": ["list"],
     "completion": ["bash"],
     "pack": ["d", "-o", "k"],
+    "module": ["status"],
 }
 """What a command needs besides options."""
 

@@ -17,6 +17,7 @@ STAGES = {
     "checking": "unpacking and verifying headers",
     "headers": "finding and verifying headers",
     "pack": "packing headers",
+    "module": "building the module",
     "preprocess": "preprocessing every header",
     "index": "indexing declarations and macros",
     "write": "writing the blob",
