@@ -10,6 +10,7 @@ They lie in ``~/.cache/kheaders-tests`` (see :mod:`builders.kernel_archive`): ``
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -67,6 +68,24 @@ class Debian:
             raise Unobtainable(f"{name} of {self.suite} depends on nothing like {pattern}: {depends}")
         return match[1]
 
+    def closure(self, names: Sequence[str]) -> list[str]:
+        """*names* and all that they depend on, as apt would install them on an empty system."""
+        self.find(names[0])
+        argv: list[str | Path] = [
+            "apt-get",
+            "-q",
+            "-c",
+            self.directory / "apt/apt.conf",
+            "-s",
+            "install",
+            "--no-install-recommends",
+        ]
+        done = subprocess.run([*argv, *names], capture_output=True, text=True, check=False)
+        found = re.findall(r"^Inst (\S+)", done.stdout, re.M)
+        if done.returncode or not found:
+            raise Unobtainable(f"apt cannot install {' '.join(names)}: {done.stderr.strip()[-200:]}")
+        return sorted(found)
+
     def fetch(self, names: Sequence[str]) -> list[Path]:
         """The package files, downloaded unless they are here."""
         wanted = [self.find(name) for name in names]
@@ -84,11 +103,12 @@ class Debian:
                 shutil.rmtree(part, ignore_errors=True)
         return [self.directory / package.file_name for package in wanted]
 
-    def unpacked(self, *names: str, then: Callable[[Path], None] | None = None) -> Path:
+    def unpacked(self, *names: str, label: str = "", then: Callable[[Path], None] | None = None) -> Path:
         """A directory with the content of the packages, made once; *then* may work on it before it counts as made."""
         packages = self.fetch(names)
-        label = re.sub(r"[^\w.+-]", "_", packages[0].stem)
-        final = CACHE() / "unpacked" / f"{label}-{len(packages)}"
+        label = re.sub(r"[^\w.+-]", "_", label or packages[0].stem)
+        digest = hashlib.sha256("".join(package.name for package in packages).encode()).hexdigest()[:8]
+        final = CACHE() / "unpacked" / f"{label}-{digest}"
         if final.exists():
             return final
         part = final.with_name(f"{final.name}.{os.getpid()}")

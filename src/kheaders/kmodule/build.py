@@ -89,7 +89,7 @@ def build(archive: Path, directory: Path, work: Path, kernel: Kernel, *, compile
         raise ModuleError(
             f"{directory}: makes modules of {made.release}, not of {kernel.release}", install_hint(kernel.release)
         )
-    if facts.archive_in(made) != archive.read_bytes():
+    if archive.read_bytes() not in made.data:
         raise ModuleError(f"{directory}: made a module without the archive", "report it, with the output of -v")
     return made.data
 

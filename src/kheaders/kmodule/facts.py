@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from kheaders import compression, elf
+from kheaders import compression
 from kheaders.errors import ArchiveError, ModuleError
 from kheaders.kernel import Kernel
 from kheaders.sources.build import BASES
@@ -59,17 +59,6 @@ def read(path: Path, data: bytes) -> ModuleFile:
     if not data.startswith(b"\x7fELF") or vermagic is None or name is None or name[1] != NAME.encode():
         raise ModuleError(f"{path}: is no module {NAME}", "name a file that 'kheaders module build' made")
     return ModuleFile(path, data, vermagic[1].decode("utf-8", "replace"))
-
-
-def archive_in(module: ModuleFile) -> bytes:
-    """The archive that the module carries. Raises ModuleError."""
-    try:
-        found = elf.section_of_symbols(module.data, *elf.HEADER_SYMBOLS, str(module.path))
-    except ArchiveError as error:
-        raise ModuleError(error.what, error.hint) from error
-    if not found:
-        raise ModuleError(f"{module.path}: carries no archive", "build it again")
-    return bytes(found)
 
 
 def modules_directory(kernel: Kernel) -> Path:
