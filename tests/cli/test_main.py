@@ -28,6 +28,7 @@ ARGUMENTS = {
     "completion": ["bash"],
     "pack": ["d", "-o", "k"],
     "module": ["status"],
+    "boot": ["warm"],
 }
 """What a command needs besides options."""
 

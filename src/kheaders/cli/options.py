@@ -27,6 +27,7 @@ COMMANDS = {
     "slice": "print the few lines of C that a program needs from the kernel",
     "pack": "pack a kernel's headers into an archive, as the kernel's own script would",
     "module": "build, install, load or remove the module that carries an archive",
+    "boot": "have headers found and verified at each boot",
     "cache": "list or clear what is kept in the store",
     "completion": "print a script that completes kheaders' words in a shell",
 }
