@@ -5,12 +5,13 @@ from __future__ import annotations
 import configparser
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from kheaders.boot import install
-from kheaders.errors import StoreError, UsageError
+from kheaders.errors import StoreError, UnsafePath, UsageError
 
 PROGRAM = Path("/usr/bin/kheaders")
 
@@ -82,3 +83,15 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     path = tmp_path / "etc/systemd/system/kheaders.service"
     done = subprocess.run([analyze, "verify", "--man=no", path], capture_output=True, text=True, check=False)
     assert "kheaders.service" not in done.stderr, done.stderr
+
+
+def test_a_program_that_others_could_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "open"
+    place.mkdir()
+    place.chmod(0o777)
+    (place / "kheaders").write_text("")
+    monkeypatch.setattr(sys, "executable", str(place / "python3"))
+    monkeypatch.setattr(install, "_place", lambda _, name: tmp_path / "etc" / name)
+    with pytest.raises(UnsafePath, match="can be written by everybody"):
+        install.install()
+    assert not (tmp_path / "etc").exists()

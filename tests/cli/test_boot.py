@@ -12,7 +12,9 @@ from builders.compilers import compilers
 
 def test_install_and_remove(run: Run, tmp_path: Path) -> None:
     root = tmp_path / "image"
-    root.mkdir()
+    (root / "usr/bin").mkdir(parents=True)
+    assert "is not installed there" in run("boot", "install", "--sysroot", str(root)).error
+    (root / "usr/bin/kheaders").write_text("")
     done = run("boot", "install", "--sysroot", str(root))
     assert done.status == 0, done.err
     assert done.out.splitlines() == [

@@ -12,6 +12,7 @@ from kheaders.kernel import Kernel
 from kheaders.kmodule import facts
 from kheaders.newfile import Destination
 from kheaders.run import run, which
+from kheaders.sources.trees import untrusted
 from kheaders.version import VERSION
 
 
@@ -73,11 +74,12 @@ def write_source(directory: Path) -> Path:
 
 
 def _program() -> str:
-    """The kheaders that runs, by its absolute path."""
+    """The kheaders that runs, by its absolute path; one that only root could change, since dkms runs it as root."""
     beside = Path(sys.executable).with_name("kheaders")
-    if beside.exists():
-        return str(beside)
-    found = which("kheaders")
+    found = beside if beside.exists() else which("kheaders")
     if found is None:
         raise ModuleError("the program kheaders is not on PATH", "install it: dkms calls it for each kernel")
+    fault = untrusted(Path(os.path.realpath(found)).parent)
+    if fault:
+        raise ModuleError(f"{found}: root is to run it, but {fault}", "install kheaders for the system")
     return str(found)

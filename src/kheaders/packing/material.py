@@ -54,7 +54,8 @@ def from_directory(path: Path, build: Path | None, srcarch: str | None) -> Mater
     place = str(build if build is not None else path)
     offer = examine("pack", place, made, sysroot=Path("/"), srcarch=arch, release=None, beside=beside)
     if not isinstance(offer, Candidate):
-        raise PackError(f"{place}: {offer.reason}", offer.hint)
+        others = "belongs to user" in offer.reason
+        raise PackError(f"{place}: {offer.reason}", "pack it as that user" if others else offer.hint)
     assert isinstance(offer.content, TreeContent)  # what examine() offers
     layers = offer.content.layers
     if build is not None:
