@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from builders.kernel_archive import Unobtainable, default_cache
+from builders.kernel_archive import Unobtainable, default_cache, locked
 from kheaders.errors import KheadersError
 from kheaders.sources import aptsources
 from kheaders.sources.aptrun import Apt, Package
@@ -50,7 +50,8 @@ class Debian:
             required, optional = (aptsources.for_architecture(entries, self.architecture) for entries in groups)
             self.directory.mkdir(parents=True, exist_ok=True)
             apt = Apt(self.directory / "apt", self.architecture)
-            apt.update(required, optional)
+            with locked(self.directory / ".lock"):  # apt refuses where another run is at it
+                apt.update(required, optional)
         return apt
 
     def find(self, name: str) -> Package:
