@@ -35,6 +35,7 @@ format: $(DEV_READY) ## let ruff format the code and mend what it can
 	$(BIN)/ruff check --fix $(LINTED)
 
 bench: $(DEV_READY) ## measure, as ratios within one run
+	@$(BIN)/python -m compileall -q src
 	@$(BIN)/python bench/foundation.py
 
 clean: ## remove what tests and tools leave in the checkout

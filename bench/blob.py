@@ -4,8 +4,10 @@
 
 For each example program, with the same compiler, in turn: the compile step from the full headers (everything that they
 include, from a directory on tmpfs), from the whole ``vmlinux.h`` that bpftool prints of this machine's BTF, from the
-slice, and of an empty program; then the whole process ``kheaders compile`` by slice against the full headers; then
-the slice itself from a file that is not in the page cache, the compiler's peak memory, and the build of the blob.
+slice, and of an empty program (a function that does nothing); then the whole process ``kheaders compile`` by slice
+against ``kheaders compile`` from a tree of the full headers and against that compile step alone; then the slice itself
+from a file that is not in the page cache, the compiler's peak memory, and the build of the blob: its time, and the
+peak of the memory of all its processes together (each shared page shared out among them).
 
 The headers are the distribution's (tests/builders/kernel_archive.py). Exit status 77: something needed is not here.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -78,6 +81,41 @@ def peak(argv: Sequence[str], env: Mapping[str, str] | None = None) -> float:
     return int(done.stdout) / 1024
 
 
+def peak_of_all(argv: Sequence[str], env: Mapping[str, str]) -> float:
+    """Peak memory in MiB of a command and all its children together, each shared page counted in parts (PSS)."""
+    highest = 0
+    with subprocess.Popen(
+        argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **env}
+    ) as child:
+        while child.poll() is None:
+            highest = max(highest, sum(map(proportional, family(child.pid))))
+            time.sleep(0.05)
+    if child.returncode:
+        raise Missing(f"{' '.join(argv[:3])} …: status {child.returncode}")
+    return highest / 1024
+
+
+def family(parent: int) -> list[int]:
+    """A process and all that descend from it."""
+    found = [parent]
+    for pid in found:
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+def proportional(pid: int) -> int:
+    """KiB of memory of a process, of each shared page its part; 0 if it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
 def once(argv: Sequence[str], env: Mapping[str, str] | None = None) -> float:
     """Seconds of wall time of one run, its output thrown away."""
     null = os.open(os.devnull, os.O_RDWR)
@@ -124,7 +162,9 @@ def prepare(work: Path, compiler: Compiler, headers: HeaderSet) -> tuple[list[st
     """A tree of the headers and a ``vmlinux.h``; returns the flags for the tree and those for the header."""
     from kheaders.forms.directory import DirectoryForm
 
-    tree = extract(headers, work / "tree")
+    tree = work / "tree"
+    if not tree.exists():
+        extract(headers, tree)
     bpftool = shutil.which("bpftool", path=os.environ.get("PATH", "") + ":/usr/sbin")
     btf = Path("/sys/kernel/btf/vmlinux")
     if bpftool is None or not btf.exists():
@@ -134,7 +174,7 @@ def prepare(work: Path, compiler: Compiler, headers: HeaderSet) -> tuple[list[st
     ).stdout
     (work / "vmlinux.h").write_bytes(text)
     (work / "vmlinux.c").write_text('#include "vmlinux.h"\n')
-    (work / "empty.c").write_text("")
+    (work / "empty.c").write_text("int program(void *context)\n{\n\treturn 0;\n}\n")
     full = [*compiler.argv, *DirectoryForm(tree, headers).flags(compiler)]
     plain = [*compiler.argv, "-target", "bpfel", "-fms-extensions", "-Wno-everything"]
     return full, plain
@@ -163,17 +203,21 @@ def compile_step(work: Path, blob: Path, compiler: Compiler, headers: HeaderSet,
         yield {"program": program.name.removesuffix(".bpf.c"), "lines": lines, **rounds(commands, runs)}
 
 
-def whole_process(work: Path, blob: Path, archive: Path, runs: int) -> dict[str, Any]:
-    """``kheaders compile`` from start to end, by slice and from the full headers."""
+def whole_process(
+    work: Path, blob: Path, archive: Path, compiler: Compiler, headers: HeaderSet, runs: int
+) -> Iterator[dict[str, Any]]:
+    """``kheaders compile`` from start to end, by slice and from the full headers; one row a program."""
     env = {"KHEADERS_STORE": str(work / "store"), "KHEADERS_CACHE": str(work / "cache")}
-    program = str(CHECKOUT / "examples/tcp_rtt.bpf.c")
-    command = [KHEADERS, "compile", "-g", "-o", str(work / "o.o"), "--headers", str(archive), program]
-    forms = {
-        "slice": [*command, "--form", "slice", "--blob", str(blob)],
-        "full headers": [*command, "--form", "directory"],
-        "memory": [*command, "--form", "memory"],
-    }
-    return rounds(forms, runs, env)
+    full, _ = prepare(work, compiler, headers)
+    for program in EXAMPLES:
+        command = [KHEADERS, "compile", "-g", "--cc", shlex.join(compiler.argv), "-o", str(work / "o.o")]
+        command += ["--headers", str(archive), str(program)]
+        commands = {
+            "slice": [*command, "--form", "slice", "--blob", str(blob)],
+            "full headers": [*command, "--form", "directory"],
+            "compile step, full headers": [*full, "-O2", "-g", "-c", "-o", str(work / "o.o"), str(program)],
+        }
+        yield {"program": program.name.removesuffix(".bpf.c"), **rounds(commands, runs, env)}
 
 
 def cold_cut(blob: Path, runs: int) -> list[float]:
@@ -195,7 +239,7 @@ def build(work: Path, archive: Path) -> tuple[Path, dict[str, Any]]:
     env = {"KHEADERS_STORE": str(work / "store"), "KHEADERS_CACHE": str(work / "cache")}
     command = [KHEADERS, "blob", "build", "--headers", str(archive), "-o", str(blob)]
     seconds = statistics.median(once(command, env) for _ in range(2))
-    memory = peak(command, env)
+    memory = peak_of_all(command, env)
     exported = work / "exported"
     once([KHEADERS, "blob", "export", "--blob", str(blob), "-o", str(exported)], env)
     sizes = {"file": blob.stat().st_size, "exported": exported.stat().st_size, "archive": archive.stat().st_size}
@@ -214,16 +258,31 @@ def table(found: dict[str, Any]) -> str:
         cells = "".join(f"{row['ms'][way]:>15.1f}" for way in WAYS)
         ratios = f"{row['times slice']['full headers']:>8.1f}{row['times slice']['vmlinux.h']:>10.1f}"
         lines.append(f"{row['program']:<18}{cells}{row['lines']:>8}{ratios}")
-    whole, built = found["process"], found["build"]
+    built = found["build"]
+    lines += [
+        "",
+        f"{'whole process, ms':<18}{'kheaders by slice':>22}{'from the tree':>16}{'compile step':>15}{'x tree':>8}",
+    ]
+    for row in found["processes"]:
+        ms = row["ms"]
+        lines.append(
+            f"{row['program']:<18}{ms['slice']:>22.0f}{ms['full headers']:>16.0f}"
+            f"{ms['compile step, full headers']:>15.0f}{row['times slice']['full headers']:>8.1f}"
+        )
+    full, vmlinux = ([row["times slice"][way] for row in rows] for way in ("full headers", "vmlinux.h"))
+    whole = [row["times slice"]["full headers"] for row in found["processes"]]
     memory = [row["mib"]["slice"] / row["mib"]["empty program"] for row in rows]
     lines += [
-        f"whole kheaders compile: {whole['ms']['slice']:.0f} ms by slice, "
-        f"{whole['ms']['full headers']:.0f} ms from the tree "
-        f"({whole['times slice']['full headers']:.1f} x), {whole['ms']['memory']:.0f} ms from the archive",
+        "",
+        f"compile step by slice: {statistics.median(full):.1f} x as fast as from full headers in the median "
+        f"({min(full):.1f} to {max(full):.1f}), {statistics.median(vmlinux):.1f} x as from vmlinux.h "
+        f"({min(vmlinux):.1f} to {max(vmlinux):.1f})",
+        f"whole kheaders compile by slice: {statistics.median(whole):.1f} x as fast as from full headers in the median "
+        f"({min(whole):.1f} to {max(whole):.1f})",
         f"slice: median {statistics.median(row['lines'] for row in rows):.0f} lines; from a cold file "
         f"{statistics.median(found['cold_cut_ms']):.1f} ms (worst {max(found['cold_cut_ms']):.1f})",
         f"compiler's peak memory by slice: {max(memory):.2f} x an empty program's at most",
-        f"blob: built in {built['seconds']:.1f} s, largest process {built['peak_mib']:.0f} MiB; "
+        f"blob: built in {built['seconds']:.1f} s, with {built['peak_mib']:.0f} MiB at most; "
         f"{built['file'] / 1e6:.1f} MB, exported "
         f"{built['exported'] / 1e6:.2f} MB (archive {built['archive'] / 1e6:.2f} MB)",
     ]
@@ -234,13 +293,14 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Measure blobs and slices, as ratios in one run.")
     parser.add_argument("--runs", type=int, default=7, help="rounds after one warm-up (default 7)")
+    parser.add_argument("--cc", help="the compiler (default: ziglang's, else the system's)")
     parser.add_argument("--json", type=Path, help="write the measurements here")
     parser.add_argument("--svg", type=Path, help="draw the compile step here")
     args = parser.parse_args()
     shm = Path("/dev/shm")
     try:
         archive = obtain().archive
-        compiler = find()
+        compiler = find(args.cc)
         with tempfile.TemporaryDirectory(prefix="kheaders-bench-", dir=shm if shm.is_dir() else None) as name:
             work = Path(name)
             with archive.open("rb") as stream:
@@ -258,7 +318,7 @@ def main() -> int:
                 "kernel": headers.release,
                 "build": built,
                 "programs": list(compile_step(work, blob, compiler, headers, args.runs)),
-                "process": whole_process(work, blob, archive, args.runs),
+                "processes": list(whole_process(work, blob, archive, compiler, headers, args.runs)),
                 "cold_cut_ms": cold,
             }
     except (Missing, Unobtainable) as error:

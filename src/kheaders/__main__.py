@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kheaders.cli.main import main
+from kheaders.cli.main import entry
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    entry()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,12 +151,20 @@ class Context:
             found = chain.first(approver(self.compiler))
             return found, tree(chain, found)
 
-    def extract(self, directory: str | os.PathLike[str]) -> Found:
-        """Write the verified headers to *directory*, which must be missing or empty."""
+    def extract(self, directory: str | os.PathLike[str], *, progress: Progress | None = None) -> Found:
+        """Write the verified headers to *directory*, which must be missing or empty.
+
+        *progress* is called with a stage, ``headers`` or ``extract``, and bytes so far and in all where they are known.
+        """
         from kheaders.forms.directory import extract
 
+        if progress is None:
+            found = self.find()
+            extract(found.headers, Path(directory))
+            return found
+        progress("headers", None, None)
         found = self.find()
-        extract(found.headers, Path(directory))
+        extract(found.headers, Path(directory), lambda done, total: progress("extract", done, total))
         return found
 
     def cflags(self) -> list[str]:
@@ -193,17 +201,18 @@ class Context:
         opened = self._slices(blob, form)
         try:
             with self._downloads() as downloads:
-                chain = self.chain(downloads)
                 program = source if isinstance(source, bytes) else Path(source)
                 job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
-                ahead = opened is None and form != "slice"
-                gathered = gathering_for(job) if ahead and form in ("auto", "memory") else None
-                if gathered is not None:
-                    chain.watch = gathered.offer
-                # Reading headers and finding a compiler take about as long where nothing is remembered.
-                with chain.ahead() if ahead else nullcontext():
-                    compiler = self.compiler
-                compiled = compile_program(lambda: chain, compiler, job, form, opened, gathered)
+                if opened is None and form != "slice":
+                    gathered = gathering_for(job) if form in ("auto", "memory") else None
+                    chain = self.chain(downloads)
+                    chain.watch = gathered.offer if gathered is not None else None
+                    # Reading headers and finding a compiler take about as long where nothing is remembered.
+                    with chain.ahead():
+                        compiler = self.compiler
+                    compiled = compile_program(lambda: chain, compiler, job, form, gathered=gathered)
+                else:
+                    compiled = compile_program(lambda: self.chain(downloads), self.compiler, job, form, opened)
                 return check_object(self.chain(downloads), self.compiler, job, compiled) if check else compiled
         finally:
             if opened is not None:
@@ -232,20 +241,19 @@ class Context:
             raise shelf.missing(kernel)
         return Blob(place)
 
-    def build_blob(
-        self, output: str | os.PathLike[str] | None = None, progress: Callable[[str], None] | None = None
-    ) -> Path:
+    def build_blob(self, output: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Path:
         """Build the kernel's blob from its verified headers and return its path: *output*, else its place in the store.
 
-        What the store has already is not built again. *progress* is called with the name of each stage: ``headers``,
-        ``preprocess``, ``index``, ``write``. Raises BlobError, HeadersNotFound, StoreError, CompilerError.
+        What the store has already is not built again. *progress* is called with a stage (``headers``,
+        ``survey``, ``index``, ``write``), and headers so far and in all where they are known. Raises BlobError,
+        HeadersNotFound, StoreError, CompilerError.
         """
         from kheaders.interface import shelf
         from kheaders.interface.build import build
         from kheaders.trial import approver
 
         if progress is not None:
-            progress("headers")
+            progress("headers", None, None)
         with self._downloads() as downloads:
             chain = self.chain(downloads)
             found = chain.first(approver(self.compiler))
@@ -255,6 +263,16 @@ class Context:
             path = Path(output)
             build(found.headers, self.compiler, path, kernel=shelf.facts(kernel), progress=progress)
             return path
+
+    def import_blob(self, exported: str | os.PathLike[str]) -> tuple[Path, bool]:
+        """Put a blob that was exported into the store: its place there, and whether it is one of the context's kernel.
+
+        Programs for the kernel that it was built for compile from it from then on. Raises BlobError, StoreError.
+        """
+        from kheaders.interface import shelf
+
+        path = shelf.import_into(self.store, Path(exported))
+        return path, path == shelf.locate(self.store, self.kernel, self.kernel.srcarch)
 
     def show(
         self, name: str, *, blob: str | os.PathLike[str] | None = None, values: bool = True, users: bool = False

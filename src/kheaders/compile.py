@@ -75,6 +75,7 @@ def compile_program(
         if form == "slice":
             raise attempt.failure(compiler)
     try:
+        # made only now: a compile from a slice is done before the modules of all sources could be read
         return _with_headers(chain(), compiler, job, form, program, attempt, gathered)
     except HeadersNotFound:
         if attempt is None:
@@ -158,11 +159,12 @@ def _directories(job: Job) -> tuple[str, ...]:
 
 def _accepted(result: Result, compiler: Compiler, attempt: SliceAttempt | None) -> bytes:
     """The object, or the error that the result means."""
-    from kheaders.headers.hostasm import MARKER
-    from kheaders.slicing import holds_no_host_assembly, host_assembly
+    from kheaders.headers.markers import MARKER, reached
 
-    if holds_no_host_assembly(result):
+    if result.ok and not reached(result.output):
         return result.output
     if MARKER in result.diagnostics or result.ok:
+        from kheaders.slicing import host_assembly
+
         raise host_assembly(result, attempt)
     raise CompileFailed(f"{compiler.name} refused the program", "see its messages above", result.diagnostics)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from kheaders import kconfig
 from kheaders.compilers.find import Compiler, find, find_all
-from kheaders.errors import CompilerError
+from kheaders.errors import CompilerError, StoreError
 from kheaders.headers.chain import Chain
 from kheaders.headers.verify import Check
+from kheaders.interface.shelf import locate
 from kheaders.kernel import Kernel
 from kheaders.trial import approver
 
@@ -41,6 +43,8 @@ class Report(NamedTuple):
     """``boot`` and ``persistent``: why the area cannot be written to, or None."""
     sources: tuple[Examined, ...]
     """Every answer, in the order of asking."""
+    blob: Path | None = None
+    """The kernel's blob in the store, if there is one."""
 
     @property
     def chosen(self) -> Examined | None:
@@ -66,7 +70,16 @@ def examine(chain: Chain, cc: str | None = None) -> Report:
         compiler,
         {area: chain.store.writable(area) for area in ("boot", "persistent")},
         tuple(_answers(chain, compiler)),
+        _blob(chain),
     )
+
+
+def _blob(chain: Chain) -> Path | None:
+    kernel = chain.request.kernel
+    try:
+        return locate(chain.store, kernel, kernel.srcarch)
+    except StoreError:
+        return None  # why the store cannot be used is told with the store
 
 
 def _answers(chain: Chain, compiler: Compiler | None) -> list[Examined]:

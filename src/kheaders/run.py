@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -73,26 +75,9 @@ def run(
     """
     import subprocess
 
+    pipe = subprocess.PIPE
     words = tuple(os.fspath(a) for a in argv)
-    try:
-        child = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(env),
-            cwd=cwd,
-            pass_fds=tuple(pass_fds),
-            process_group=0,
-        )
-    except FileNotFoundError as error:
-        if cwd is not None and not os.path.isdir(cwd):
-            raise ToolMissing(
-                f"{words[0]}: cannot start in {cwd}, which does not exist", "make that directory"
-            ) from error
-        raise ToolMissing(f"{words[0]}: no such program", "install it or correct PATH") from error
-    except (OSError, ValueError) as error:
-        raise ToolMissing(f"{words[0]}: cannot be run ({error})", "check its name and permissions") from error
+    child = _started(words, pipe if input is not None else subprocess.DEVNULL, pipe, env, cwd, pass_fds)
     with child:
         try:
             out, err = child.communicate(input, timeout)
@@ -107,11 +92,115 @@ def run(
             raise
         _kill_group(child)
     done = Completed(words, child.returncode, out, err)
-    if check and child.returncode != 0:
+    if check and done.returncode != 0:
         last = done.errors.strip().splitlines()[-1:] or ["no message"]
         status = f"signal {-child.returncode}" if child.returncode < 0 else f"status {child.returncode}"
         raise ToolFailed(f"{words[0]}: ended with {status}: {last[0]}", f"replay: {done.command}", done.errors)
     return done
+
+
+class Running:
+    """A program that runs; iterating gives what it prints, in pieces as they come."""
+
+    def __init__(self, words: tuple[str, ...], child: subprocess.Popen[bytes], log: int, timeout: float) -> None:
+        self._words = words
+        self._child = child
+        self._log = log
+        self._timeout = timeout
+        self._end = time.monotonic() + timeout
+
+    def __iter__(self) -> Iterator[bytes]:
+        import select
+
+        assert self._child.stdout is not None
+        source = self._child.stdout.fileno()
+        poll = select.poll()
+        poll.register(source)
+        while True:
+            if not poll.poll(max(0.0, self._end - time.monotonic()) * 1000):
+                raise ToolTimeout(
+                    f"{self._words[0]}: did not end within {self._timeout:g} s", "it was stopped; try again"
+                )
+            piece = os.read(source, 1 << 20)
+            if not piece:
+                return
+            yield piece
+
+    def finish(self) -> Completed:
+        """Wait for the end; the result has standard error alone. Call it when everything has been read."""
+        import subprocess
+
+        try:
+            status = self._child.wait(max(0.0, self._end - time.monotonic()))
+        except subprocess.TimeoutExpired as error:
+            what = f"{self._words[0]}: did not end within {self._timeout:g} s"
+            raise ToolTimeout(what, "it was stopped; try again") from error
+        return Completed(self._words, status, b"", os.pread(self._log, os.fstat(self._log).st_size, 0))
+
+
+@contextmanager
+def running(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    input: bytes = b"",
+    timeout: float = DEFAULT_TIMEOUT,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[Running]:
+    """Run *argv* for the time of the body, which reads what it prints while it comes; at the end of it, it is killed.
+
+    Raises ToolMissing if there is no such program; the result's methods raise ToolTimeout.
+    """
+    import subprocess
+
+    words = tuple(os.fspath(a) for a in argv)
+    log, source = os.memfd_create("errors"), os.memfd_create("input")
+    try:
+        with open(source, "wb", closefd=False) as stream:
+            stream.write(input)
+        os.lseek(source, 0, os.SEEK_SET)
+        with _started(words, source, subprocess.PIPE, None, None, pass_fds, log) as child:
+            try:
+                yield Running(words, child, log, timeout)
+            finally:
+                _kill_group(child)
+                if child.stdout is not None:
+                    child.stdout.close()  # before the wait: what is still in it is not wanted
+    finally:
+        os.close(log)
+        os.close(source)
+
+
+def _started(
+    words: tuple[str, ...],
+    source: int,
+    output: int,
+    env: Mapping[str, str] | None,
+    cwd: str | os.PathLike[str] | None,
+    pass_fds: Sequence[int],
+    log: int | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a child in a process group of its own; standard error goes to *log*, without to a pipe of its own."""
+    import subprocess
+
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=source,
+            stdout=output,
+            stderr=output if log is None else log,
+            env=environment(env),
+            cwd=cwd,
+            pass_fds=tuple(pass_fds),
+            process_group=0,
+        )
+    except FileNotFoundError as error:
+        if cwd is not None and not os.path.isdir(cwd):
+            raise ToolMissing(
+                f"{words[0]}: cannot start in {cwd}, which does not exist", "make that directory"
+            ) from error
+        raise ToolMissing(f"{words[0]}: no such program", "install it or correct PATH") from error
+    except (OSError, ValueError) as error:
+        raise ToolMissing(f"{words[0]}: cannot be run ({error})", "check its name and permissions") from error
 
 
 def _kill_group(child: subprocess.Popen[bytes]) -> None:

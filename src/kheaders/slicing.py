@@ -10,7 +10,7 @@ from kheaders.compilers.find import Compiler
 from kheaders.compilers.job import Job, Result, execute
 from kheaders.errors import CompileFailed, HostAssembly
 from kheaders.forms.slice import SliceForm, lacking
-from kheaders.headers.hostasm import MARKER, REGISTER_MARKER
+from kheaders.headers.markers import MARKER, REGISTER_MARKER, reached
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program
 from kheaders.interface.slice import Needs, Slice
@@ -85,11 +85,6 @@ def _compile(form: SliceForm, compiler: Compiler, job: Job, piece: Slice) -> Res
         return execute(compiler, job, served.flags, served.pass_fds)
 
 
-def holds_no_host_assembly(result: Result) -> bool:
-    """Whether a result is an object, and one that reaches nothing of the host's processor."""
-    return result.ok and not any(marker.encode() in result.output for marker in (MARKER, REGISTER_MARKER))
-
-
 def host_assembly(result: Result, attempt: SliceAttempt | None) -> HostAssembly:
     """The error for a program that reaches inline assembly of the host, with the chain by which it does."""
     from kheaders.interface.reach import chain_to
@@ -107,7 +102,7 @@ def host_assembly(result: Result, attempt: SliceAttempt | None) -> HostAssembly:
 
 
 def _reason(blob: Blob, compiler: Compiler, program: Program, result: Result) -> str:
-    if holds_no_host_assembly(result):
+    if result.ok and not reached(result.output):
         return ""
     if result.ok or MARKER in result.diagnostics:
         return "the program reaches inline assembly of the host's processor"

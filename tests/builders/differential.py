@@ -17,9 +17,10 @@ from kheaders.compilers.job import Job, Result, execute
 from kheaders.forms.memory import MemoryForm
 from kheaders.forms.served import Served
 from kheaders.headers.headerset import HeaderSet
+from kheaders.headers.markers import reached
 from kheaders.interface.blob import Blob
 from kheaders.interface.build import build
-from kheaders.slicing import SliceAttempt, attempt_slice, holds_no_host_assembly
+from kheaders.slicing import SliceAttempt, attempt_slice
 
 _LEFT_OUT = (".debug", ".rel.debug", ".BTF", ".rel.BTF", ".llvm_addrsig", ".strtab", ".discard", ".rel.discard")
 """Debug information, and what the kernel's linker script discards: variables in inline functions that nobody calls."""
@@ -35,7 +36,7 @@ class Outcome:
     @property
     def verdict(self) -> str:
         """``same``, ``both fail``, ``slice fails``, ``full fails`` or ``different``."""
-        full, sliced = holds_no_host_assembly(self.full), self.sliced.ok
+        full, sliced = (self.full.ok and not reached(self.full.output)), self.sliced.ok
         if full and sliced:
             return "different" if self.differences() else "same"
         return "slice fails" if full else "full fails" if sliced else "both fail"

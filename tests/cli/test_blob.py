@@ -26,8 +26,8 @@ def test_build_then_everything(machine: tuple[str, ...], tmp_path: Path) -> None
     assert f"blob of {RELEASE}" in done.out and "2 headers left out" in done.out
     assert [line.removeprefix("kheaders: ") for line in done.err.splitlines()] == [
         "finding and verifying headers",
-        "preprocessing every header",
-        "indexing declarations and macros",
+        "looking which headers can be included",
+        "preprocessing and indexing every header",
         "writing the blob",
     ]
     os.unlink(tmp_path / "root/sys/kernel/kheaders.tar.xz")  # from here on there are no headers
@@ -82,7 +82,7 @@ def test_there_and_back(run: Run, small_blob: Path, own_surroundings: Path) -> N
         ((), 2),
         (("burn",), 2),
         (("import",), 2),
-        (("import", "file"), 2),
+        (("import", "no-such"), 10),
         (("export",), 2),
         (("build", "file"), 2),
         (("build", "-o", ""), 2),
@@ -106,3 +106,25 @@ def test_export_onto_itself(run: Run, small_blob: Path, tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written(run: Run, small_blob: Path, tmp_path: Path) -> None:
     done = run("blob", "export", "--blob", str(small_blob), "-o", str(tmp_path / "none/file"))
     assert done.status == 10 and "cannot be written" in done.err.splitlines()[-1]
+
+
+def test_import_into_the_store(machine: tuple[str, ...], tmp_path: Path) -> None:
+    """What one machine built, another with the same kernel compiles from, with no header at all."""
+    assert run_main("blob", "build", *machine).status == 0
+    assert run_main("blob", "export", "-o", str(tmp_path / "b.xz"), *machine).status == 0
+    root = Path(machine[machine.index("--sysroot") + 1])
+    (root / "sys/kernel/kheaders.tar.xz").unlink()
+    place = tmp_path / "other"
+    other = ("--sysroot", str(root), "--store", str(place / "s"), "--cache", str(place / "c"))
+    done = run_main("doctor", *other)
+    assert done.status == 3 and "kheaders blob build" in done.out
+    done = run_main("blob", "import", str(tmp_path / "b.xz"), *other)
+    assert done.status == 0 and str(place / "c") in done.out and not done.err.count("another kernel"), done.err
+    done = run_main("doctor", *other)
+    assert done.status == 0 and "makes them unnecessary" in done.out
+    program = tmp_path / "prog.bpf.c"
+    program.write_text("#include <linux/sched.h>\nint f(struct task_struct *t) { return t->pid; }\n")
+    done = run_main("compile", "-v", "-o", str(tmp_path / "prog.o"), str(program), *other)
+    assert done.status == 0 and "without headers" in done.err
+    done = run_main("blob", "import", str(tmp_path / "b.xz"), "--kernel", "9.9.9", *other)
+    assert done.status == 0 and "another kernel than 9.9.9" in done.err

@@ -29,7 +29,7 @@ def test_a_machine_without_headers(run: Run, empty_root: tuple[str, ...]) -> Non
 def test_json_has_its_keys(run: Run, empty_root: tuple[str, ...], places: tuple[str, ...]) -> None:
     done = run("doctor", *empty_root, "--json")
     assert done.status == 3
-    assert set(done.json) == {"kernel", "compilers", "compiler", "store", "sources", "chosen", "next"}
+    assert set(done.json) == {"kernel", "compilers", "compiler", "store", "blob", "sources", "chosen", "next"}
     assert done.json["kernel"]["release"] == RELEASE and done.json["kernel"]["srcarch"] == "x86"
     assert [answer["source"] for answer in done.json["sources"]] == ["sysfs", "module", "build", "distro", "store"]
     assert all(answer["reason"] and not answer["ok"] for answer in done.json["sources"])

@@ -18,7 +18,7 @@ from kheaders.compilers.job import Job, execute
 from kheaders.errors import KheadersError, StoreError, UsageError, VerificationError
 from kheaders.forms.directory import DirectoryForm, extract
 from kheaders.headers.headerset import HeaderSet
-from kheaders.headers.hostasm import MARKER
+from kheaders.headers.markers import MARKER
 
 HEADERS = HeaderSet(mini())
 HOST = b"#include <linux/host.h>\nint f(void) { return 1; }\n"

@@ -15,7 +15,8 @@ from kheaders.debpkg import headers_from_debs
 from kheaders.errors import FetchError, ToolError
 from kheaders.forms.memory import MemoryForm
 from kheaders.headers.headerset import HeaderSet
-from kheaders.headers.hostasm import MARKER, neutralise, rewrite
+from kheaders.headers.hostasm import neutralise, rewrite
+from kheaders.headers.markers import MARKER
 from kheaders.headers.verify import verify_identity
 from kheaders.sources.apt import FetchRequest, fetch
 from kheaders.trial import try_compile

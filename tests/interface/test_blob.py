@@ -15,7 +15,9 @@ from builders.interface import ANIMALS, built, content, headers
 from kheaders.errors import BlobError
 from kheaders.interface.blob import Blob
 from kheaders.interface.place import replacing
-from kheaders.interface.schema import KINDS, ROWS
+from kheaders.interface.program import read
+from kheaders.interface.schema import ENTRIES, KINDS, NUMBERS
+from kheaders.interface.slice import Cutter
 from kheaders.interface.verify import problems
 
 
@@ -44,30 +46,52 @@ class TestRoundTrip:
             assert number is not None
             (decl,) = blob.row("tag_decls", number)
             text = blob.declaration(decl).decode()
-            line = blob.array("decl_lines")[decl]
+            file, line = blob.place("decl", decl)
             assert KINDS[blob.kinds[decl]] == "struct"
-            assert blob.files[blob.array("decl_files")[decl]] == "include/linux/animals.h"
+            assert file == "include/linux/animals.h"
         assert ANIMALS.splitlines()[line - 1] == "struct animal {" == text.splitlines()[0]
         assert "enum animal_kind kind;" in text
 
     def test_whole_and_piecewise_reading_agree(self, small_blob: Path) -> None:
         with Blob(small_blob) as whole, Blob(small_blob) as pieces:
-            assert whole.declarations == [pieces.declaration(i) for i in range(len(whole.declarations))]
-            assert whole.macros == [pieces.macro(i) for i in range(len(whole.macros))]
+            assert whole.texts("decl") == [pieces.declaration(i) for i in range(whole.count("decl"))]
+            assert whole.texts("macro") == [pieces.macro(i) for i in range(whole.count("macro"))]
+            for kind in ("decl", "macro"):
+                assert whole.lines(kind) == [pieces.place(kind, i)[1] for i in range(whole.count(kind))]
             assert [whole.names[n] for n in range(0, len(whole.names), 97)] == [
                 pieces.name(n) for n in range(0, len(whole.names), 97)
             ]
 
-    def test_numbers_of_names_are_their_order(self, small_blob: Path) -> None:
+    def test_every_name_has_the_number_that_it_is_found_by(self, small_blob: Path) -> None:
         with Blob(small_blob) as blob:
-            assert blob.names == sorted(set(blob.names))
-            assert blob.numbers(["animal", "no_such_name"]) == {"animal": blob.names.index("animal")}
+            assert len(blob.names) == len(set(blob.names)) > 3000
+            assert blob.numbers(blob.names) == {name: number for number, name in enumerate(blob.names)}
+            assert blob.numbers(["animal", "no_such_name", "ANIMAL", "", "\udc80"]).keys() == {"animal"}
             assert blob.number("no_such_name") is None
+
+    def test_names_that_begin_alike(self, small_blob: Path) -> None:
+        with Blob(small_blob) as blob:
+            for prefix in ("ANIMAL_", "animal", "PADDING_NUMBER_2", "PADDING_NUMBER_2999", "A", "z", "\U0010ffff", ""):
+                alike = sorted(name for name in blob.names if name.startswith(prefix))
+                assert blob.prefixed(prefix, 10_000) == alike
+                assert blob.prefixed(prefix, 7) == alike[:7]
+            assert {"ANIMAL_CAT", "ANIMAL_DOG"} <= set(blob.prefixed("ANIMAL_", 1000))
+
+    def test_two_names_of_one_hash(self, small_blob: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two names in a thousand millions are; here all that begin alike."""
+        for module in ("blob", "writer"):
+            monkeypatch.setattr(f"kheaders.interface.{module}.hashed", lambda name: len(name) << 32 | len(name))
+        with Blob(built(tmp_path / "alike")) as blob:
+            assert problems(blob) == []
+            assert blob.numbers(blob.names) == {name: number for number, name in enumerate(blob.names)}
+            assert blob.number("animaL") is None and blob.number("cat") is None
 
     def test_inverse_rows(self, small_blob: Path) -> None:
         with Blob(small_blob) as blob:
-            for rows, inverse in (("declares", "name_decls"), ("defines", "tag_decls"), ("members", "member_decls")):
-                pairs = {(d, n) for d in range(len(blob.declarations)) for n in blob.row(rows, d)}
+            for inverse, rows in ENTRIES.items():
+                count = blob.count("macro" if rows == "macro_names" else "decl")
+                pairs = {(d, n) for d in range(count) for n in blob.row(rows, d)}
+                assert pairs == {(d, n) for d, row in enumerate(blob.rows(rows)) for n in row}
                 assert pairs == {(d, n) for n in range(len(blob.names)) for d in blob.row(inverse, n)}
                 assert pairs
 
@@ -82,7 +106,7 @@ class TestRoundTrip:
             assert "not on this machine" in blob.failed["include/linux/refuses.h"]
             assert "linux/no_such_thing.h" in blob.failed["include/linux/asks.h"]
             assert blob.meta["digest"] == headers().digest and blob.meta["srcarch"] == "x86"
-            assert blob.meta["counts"]["macros"] == len(blob.macros) > 3000
+            assert blob.meta["counts"]["macros"] == blob.count("macro") > 3000
 
     def test_the_same_headers_give_the_same_rows(self, small_blob: Path, tmp_path: Path) -> None:
         assert content(built(tmp_path / "again")) == content(small_blob)
@@ -138,16 +162,21 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("sql", "words"),
         [
-            ("UPDATE decl_text SET data = x'00' WHERE page = 0", "page 0"),
-            ("DELETE FROM macro_text WHERE page = 1", "page 1"),
-            ("INSERT INTO decl_text SELECT 10000, data FROM decl_text WHERE page = 0", "hold more"),
+            ("UPDATE decl SET text = x'00' WHERE page = 0", "texts of decl"),
+            ("UPDATE decl SET numbers = x'00' WHERE page = 0", "decl page 0"),
+            ("UPDATE decl SET numbers = (SELECT numbers FROM macro WHERE page = 1) WHERE page = 0", "decl page 0"),
+            ("DELETE FROM macro WHERE page = 1", "other pages of macro"),
+            ("INSERT INTO decl SELECT 10000, numbers, text FROM decl WHERE page = 0", "other pages of decl"),
+            ("UPDATE decl SET text = (SELECT text FROM macro WHERE page = 0) WHERE page = 0", "texts of decl"),
             ("DELETE FROM numbers WHERE name = 'kinds'", "kinds"),
-            ("UPDATE numbers SET data = data || x'00000000' WHERE name = 'decl_lines'", "decl_lines"),
+            ("UPDATE numbers SET data = data || x'0000' WHERE name = 'decl_files'", "decl_files"),
             ("UPDATE numbers SET data = x'000000' WHERE name = 'decl_files'", "decl_files"),
+            ("UPDATE numbers SET data = data || x'00000000' WHERE name = 'decl_pages'", "decl_pages"),
+            ("UPDATE numbers SET data = zeroblob(length(data)) WHERE name = 'places'", "names"),
             ("DROP TABLE failed", "failed"),
-            ("DELETE FROM name WHERE name = 'animal'", "name"),
-            ("UPDATE tag SET name = 'other' WHERE name = 'animal'", "tag"),
-            ("DELETE FROM tag WHERE name = 'animal'", "tag"),
+            ("DELETE FROM name WHERE page = 2", "name|places"),
+            ("UPDATE name SET names = x'00' WHERE page = 2", "name page 2"),
+            ("DELETE FROM listing", "files"),
             ("DELETE FROM meta WHERE key = 'srcarch'", "srcarch"),
             ("UPDATE meta SET value = '{' WHERE key = 'counts'", "metadata"),
         ],
@@ -155,15 +184,31 @@ class TestRefused:
     def test_wrong_content(self, change: Callable[..., Path], sql: str, words: str) -> None:
         self.check(change(sql), words)
 
-    @pytest.mark.parametrize("rows", ROWS)
-    def test_numbers_out_of_range(self, change: Callable[..., Path], rows: str) -> None:
-        path = change("UPDATE numbers SET data = zeroblob(length(data)) || x'' WHERE name = ?", f"{rows}.starts")
-        self.check(path, f"{rows}.starts")
+    @pytest.mark.parametrize("name", NUMBERS)
+    @pytest.mark.parametrize("filling", [b"\x00", b"\x7f", b"\xff"])
+    def test_numbers_that_are_wrong(self, change: Callable[..., Path], name: str, filling: bytes) -> None:
+        with closing(sqlite3.connect(change("SELECT 1"))) as database:
+            (data,) = database.execute("SELECT data FROM numbers WHERE name = ?", (name,)).fetchone()
+        if data.strip(filling):
+            path = change("UPDATE numbers SET data = ? WHERE name = ?", filling * len(data), name)
+            self.check(path, ".")
 
-    def test_reading_a_damaged_one_says_so(self, change: Callable[..., Path]) -> None:
-        path = change("UPDATE decl_text SET data = x'00'")
+    @pytest.mark.parametrize("column", ["text", "numbers"])
+    def test_reading_a_damaged_one_says_so(self, change: Callable[..., Path], column: str) -> None:
+        path = change(f"UPDATE decl SET {column} = x'00'")
         with Blob(path) as blob, pytest.raises(BlobError, match="damaged"):
             blob.declaration(0)
+
+    @pytest.mark.parametrize("name", NUMBERS)
+    def test_cutting_from_a_damaged_one_says_so(self, change: Callable[..., Path], name: str) -> None:
+        """Or gives a slice that is wrong, which no one can tell without looking at everything; but nothing else."""
+        path = change("UPDATE numbers SET data = zeroblob(length(data)) || x'ffffffff' WHERE name = ?", name)
+        text = b"#include <linux/animals.h>\nint f(struct animal *a) { return animal_weight(a) + ANIMAL_LIMIT; }\n"
+        with Blob(path) as blob:
+            try:
+                Cutter(blob, ("include",)).cut(read(text, None, ()))
+            except BlobError as error:
+                assert "damaged" in str(error)
 
 
 class TestReplacing:

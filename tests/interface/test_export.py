@@ -94,7 +94,7 @@ def test_texts_with_any_byte(small_blob: Path) -> None:
     with Blob(small_blob) as blob:
         original = content_of(blob)
     texts = [b"", b"\0", b"\1", b"\1\2", b"\0\1\1\0", b"int x;"]
-    original.decl_texts = [*texts, *original.decl_texts[len(texts) :]]
+    original = original._replace(decl_texts=[*texts, *original.decl_texts[len(texts) :]])
     assert packing.unpack(packing.pack(original)) == original
 
 

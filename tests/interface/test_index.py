@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kheaders.interface.index import Index, Rows, build
+from kheaders.interface.index import Index, build
 from kheaders.interface.resolver import ROOT, Resolver
+from kheaders.interface.rows import Rows
 from kheaders.interface.schema import KINDS
+from kheaders.interface.walk import batches
 
 FILES = ("include/linux/a.h", "include/linux/b.h", "arch/x86/include/asm/c.h", "include/linux/asm/local.h")
 SEARCH = ("arch/x86/include", "include", "include/uapi")
@@ -16,13 +20,19 @@ def indexed(text: str, workers: int = 1) -> Index:
     """The index of *text*, in which ``@a`` stands for the marker of line 1 of include/linux/a.h."""
     for letter, path in (("a", FILES[0]), ("b", FILES[1]), ("c", FILES[2])):
         text = text.replace(f"@{letter}\n", f'# 1 "{ROOT}/{path}" 1\n')
-    return build(text.encode(), Resolver(FILES, SEARCH), workers)
+    return build([text.encode()], Resolver(FILES, SEARCH), workers)
 
 
 def places(index: Index) -> list[tuple[str, str, int]]:
     """(text, file, line) of each declaration."""
     rows = zip(index.texts, index.decl_files, index.decl_lines, strict=True)
     return [(text.decode(), index.files[file], line) for text, file, line in rows]
+
+
+def macros(index: Index) -> list[tuple[bytes, bytes, int]]:
+    """(name, text, line) of each macro."""
+    numbers = (index.names[number] for number in index.macro_names)
+    return list(zip(numbers, index.macro_texts, index.macro_lines, strict=True))
 
 
 def names(index: Index, rows: Rows, number: int) -> set[bytes]:
@@ -46,14 +56,14 @@ def test_declarations_know_their_file_and_line() -> None:
 def test_directives_count_as_lines() -> None:
     index = indexed("@a\n#define A 1\nint one;\n#undef A\n#pragma x\nint two;\n")
     assert [(text, line) for text, _, line in places(index)] == [("int one;", 2), ("int two;", 5)]
-    assert [(m.name, m.text, m.line) for m in index.macros] == [(b"A", b"A 1", 1), (b"A", None, 3)]
+    assert macros(index) == [(b"A", b"A 1", 1), (b"A", b"", 3)]
 
 
 def test_a_directive_within_a_declaration_does_not_end_it() -> None:
     index = indexed("@a\nstruct s {\n#define INSIDE first\n int first;\n#pragma y\n int second; };\n")
     assert len(index.texts) == 1
-    assert names(index, index.members, 0) == {b"first", b"second"}
-    assert index.macros[0].name == b"INSIDE"
+    assert names(index, index.rows["members"], 0) == {b"first", b"second"}
+    assert macros(index) == [(b"INSIDE", b"INSIDE first", 2)]
 
 
 def test_packing_goes_with_the_declaration() -> None:
@@ -78,7 +88,12 @@ def test_packing_goes_with_the_declaration() -> None:
 def test_the_include_graph() -> None:
     index = indexed('@a\n#include <linux/b.h>\n@b\n#include <asm/c.h>\n#include "asm/local.h"\n#include <nowhere.h>\n')
     graph = {
-        file: {index.files[n] for n in index.includes.values[index.includes.starts[i] : index.includes.starts[i + 1]]}
+        file: {
+            index.files[n]
+            for n in index.rows["includes"].values[
+                index.rows["includes"].starts[i] : index.rows["includes"].starts[i + 1]
+            ]
+        }
         for i, file in enumerate(index.files)
     }
     assert graph[FILES[0]] == {FILES[1]}
@@ -100,12 +115,12 @@ def test_words_are_names_that_something_declares() -> None:
     )
     number = len(index.texts) - 1
     assert KINDS[index.kinds[number]] == "inline"
-    assert names(index, index.words, number) == {b"u32", b"helper", b"global"}
+    assert names(index, index.rows["words"], number) == {b"u32", b"helper", b"global"}
 
 
 def test_macros_know_the_words_of_their_bodies() -> None:
     index = indexed("@a\nint global;\n#define A(x) ((x) + B + global + nobody)\n#define B 1\n")
-    assert names(index, index.macro_words, 0) == {b"B", b"global"}
+    assert names(index, index.rows["macro_words"], 0) == {b"B", b"global"}
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -120,8 +135,20 @@ def test_the_number_of_workers_changes_nothing(workers: int) -> None:
     assert one.kinds == other.kinds
     for rows in ("words", "strong", "weak", "members", "touched", "declares", "defines"):
         for number in range(0, len(one.texts), 97):
-            assert names(one, getattr(one, rows), number) == names(other, getattr(other, rows), number)
+            assert names(one, one.rows[rows], number) == names(other, other.rows[rows], number)
 
 
 def test_nothing_gives_nothing() -> None:
     assert not indexed("").texts
+
+
+@given(
+    st.lists(st.sampled_from([b"\n@;\n", b"int a;\n", b"@", b";", b"\n", b"x" * 40]), max_size=80), st.integers(1, 60)
+)
+def test_batches_are_the_same_however_the_text_came(parts: list[bytes], size: int) -> None:
+    whole = b"".join(parts)
+    found = list(batches(iter([whole]), size))
+    assert b"".join(found) == whole
+    assert found == list(batches(iter(parts), size)) == list(batches((bytes([byte]) for byte in whole), size))
+    for batch in found[:-1]:
+        assert batch.endswith(b"\n@;\n") and len(batch) >= size

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 
 from builders import need
 from builders.compilers import compilers
 from builders.small_kernel import PADDING, small_kernel
 from kheaders.compilers.find import find
-from kheaders.interface.umbrella import Pass, preprocess
+from kheaders.interface.umbrella import preprocess
 
 
-def passed(**more: bytes) -> Pass:
+class Passed(NamedTuple):
+    """What a pass gave."""
+
+    text: bytes
+    headers: tuple[str, ...]
+    failed: dict[str, str]
+
+
+def passed(**more: bytes) -> Passed:
     """The pass over the small kernel with *more* headers below include/linux."""
     if not compilers():
         need.missing("no clang here, neither ziglang's nor the system's", package="clang")
-    return preprocess(small_kernel(**more), find())
+    with preprocess(small_kernel(**more), find()) as running:
+        return Passed(b"".join(running), running.headers, running.failed)
 
 
 @pytest.fixture(scope="module")
-def usual() -> Pass:
+def usual() -> Passed:
     """The pass over headers that go wrong in each way."""
     return passed(
         stops=b"#error not on this machine\n",
@@ -34,17 +45,17 @@ def usual() -> Pass:
     )
 
 
-def test_headers_that_stop_are_left_out_with_their_words(usual: Pass) -> None:
+def test_headers_that_stop_are_left_out_with_their_words(usual: Passed) -> None:
     assert "not on this machine" in usual.failed["include/linux/stops.h"]
 
 
-def test_headers_that_ask_for_missing_ones_are_left_out_by_name(usual: Pass) -> None:
+def test_headers_that_ask_for_missing_ones_are_left_out_by_name(usual: Passed) -> None:
     assert "asm/nowhere.h" in usual.failed["include/linux/asks.h"]
     assert "asm/nowhere.h" in usual.failed["include/linux/reaches.h"]
     assert "this-is-not-there" in usual.failed["include/linux/broken_inside.h"]
 
 
-def test_the_others_are_there(usual: Pass) -> None:
+def test_the_others_are_there(usual: Passed) -> None:
     for path in ("include/linux/person.h", "include/linux/empty.h", "include/linux/after_open.h"):
         assert path in usual.headers
         assert path not in usual.failed
@@ -52,18 +63,18 @@ def test_the_others_are_there(usual: Pass) -> None:
         assert text in usual.text
 
 
-def test_a_header_that_defines_anew_comes_after_what_it_would_disturb(usual: Pass) -> None:
+def test_a_header_that_defines_anew_comes_after_what_it_would_disturb(usual: Passed) -> None:
     order = list(usual.headers)
     assert order.index("include/linux/zz_intruder.h") > order.index("include/linux/macros.h")
     assert order.index("include/linux/zz_intruder.h") > order.index("include/linux/padding.h")
 
 
-def test_a_header_that_includes_an_intruder_comes_last_too(usual: Pass) -> None:
+def test_a_header_that_includes_an_intruder_comes_last_too(usual: Passed) -> None:
     order = list(usual.headers)
     assert order.index("include/linux/uses_order.h") < order.index("include/linux/aa_wraps_big.h")
 
 
-def test_each_header_is_included_once_and_from_the_tree(usual: Pass) -> None:
+def test_each_header_is_included_once_and_from_the_tree(usual: Passed) -> None:
     assert len(set(usual.headers)) == len(usual.headers)
     assert all(path.startswith(("include/", "arch/x86/include/")) for path in usual.headers)
 

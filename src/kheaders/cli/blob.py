@@ -27,6 +27,7 @@ examples:
   kheaders blob info --left-out                with the headers that are not in it, and why
   kheaders blob verify --blob 6.1.kheaders     status 10 if anything is wrong
   kheaders blob export -o 6.1.kheaders.xz
+  kheaders blob import 6.1.kheaders.xz         into the store, for the kernel that it was built for
   kheaders blob import 6.1.kheaders.xz -o 6.1.kheaders
 
 --json: path, size, and: build: release, seconds; info: schema, meta, counts,
@@ -41,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=ACTIONS, help="what to do")
     parser.add_argument("file", metavar="FILE", nargs="?", help="import: the exported file")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="build: here instead of the store; export, import: where"
+        "-o", "--output", metavar="FILE", help="build, import: here instead of the store; export: where"
     )
     parser.add_argument("--left-out", action="store_true", help="info: list the headers that cannot be included")
     options.add_blob(parser)
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             f"blob {args.action} takes no file {args.file!r}", "name a blob with --blob, what is to be made with -o"
         )
-    if args.action in ("export", "import") and not args.output:
+    if args.action == "export" and not args.output:
         raise UsageError(f"blob {args.action}: where to is not said", "name a file with -o")
     if args.output == "":
         raise UsageError("-o names no file", "name one")
@@ -68,7 +69,7 @@ def _build(args: argparse.Namespace) -> int:
     context = options.context(args)
     start = time.monotonic()
     with progress.stages() as report:
-        path = context.build_blob(args.output, lambda stage: report(stage, None, None))
+        path = context.build_blob(args.output, report)
     seconds = time.monotonic() - start
     with context.blob(path) as blob:
         release, counts, left_out = blob.meta.get("release"), blob.meta["counts"], len(blob.failed)
@@ -144,7 +145,14 @@ def _import(args: argparse.Namespace) -> int:
 
     with progress.stages() as report:
         report("import", None, None)
-        restore(Path(args.file), Path(args.output))
+        if args.output is not None:
+            restore(Path(args.file), Path(args.output))
+            return _made(args, Path(args.file))
+        context = options.context(args)
+        path, fits = context.import_blob(args.file)
+    if not fits:
+        output.note(f"{args.file}: is the blob of another kernel than {context.kernel.release}, and kept for that one")
+    args.output = str(path)
     return _made(args, Path(args.file))
 
 

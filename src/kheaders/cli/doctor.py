@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Tell what this machine has: which kernel runs, which compilers can emit BPF, where things are kept, and what each source
 of headers answers. Ends with what would be used and what to do next.
-The exit status is 0 if headers were verified, 3 if there are none, 6 if there is no compiler to prove them with."""
+The exit status is 0 if headers were verified or there is a blob of the kernel, 3 if there is neither, 6 if there is no
+compiler."""
 
 EPILOG = """\
 examples:
@@ -29,7 +30,7 @@ examples:
   kheaders doctor --kernel 6.1.0-49-amd64      for another kernel
   kheaders doctor --sysroot /host --json       the host's view, from a container
 
---json: kernel, compilers, compiler, store, sources, chosen, next
+--json: kernel, compilers, compiler, store, blob, sources, chosen, next
 """
 
 LONGEST = 200
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
         places = {area: context.store.place(area) for area in report.store}
         show(_sections(report, places, args.verbose), _closing(report), _next(report, context))
-    if report.chosen is None:
+    if report.chosen is None and report.blob is None:
         return HeadersNotFound.exit_code
     return 0 if report.compiler else CompilerError.exit_code
 
@@ -78,6 +79,10 @@ def _sections(report: Report, places: Mapping[str, Path | None], verbose: int) -
         Row("no" if reason else "ok", AREAS.get(area, area), reason or str(places.get(area) or "can be written to"))
         for area, reason in report.store.items()
     ]
+    if report.blob is not None:
+        areas.append(Row("ok", "blob", str(report.blob)))
+    else:
+        areas.append(Row("", "blob", "none of this kernel", "make it with 'kheaders blob build'"))
     sections.append(Section("store", areas))
     sections.append(Section("sources of headers", [_answer(answer, report, verbose) for answer in report.sources]))
     return sections
@@ -116,6 +121,8 @@ def _short(reason: str, verbose: int) -> str:
 
 def _closing(report: Report) -> str:
     chosen = report.chosen
+    if chosen is None and report.blob is not None:
+        return f"no headers of {report.kernel.release}, but its blob, which makes them unnecessary: {report.blob}"
     if chosen is None:
         return f"no headers of {report.kernel.release}"
     release = next((check.detail for check in chosen.checks if check.name == "release"), report.kernel.release)
@@ -130,6 +137,8 @@ def _next(report: Report, context: Context) -> str:
         return "pip install 'kheaders[compiler]', or install clang 13 or later"
     if context.headers is not None and report.chosen is None:
         return "name other headers with --headers, or none to ask every source"
+    if report.chosen is None and report.blob is not None:
+        return "kheaders compile PROGRAM.bpf.c, which the blob suffices for"
     if report.chosen is None:
         kernel = "" if report.kernel.running else f" --kernel {report.kernel.release}"
         return (
@@ -164,6 +173,7 @@ def _facts(report: Report, context: Context) -> dict[str, Any]:
             area: {"path": _path(context.store.place(area)), "writable": not reason, "reason": reason or ""}
             for area, reason in report.store.items()
         },
+        "blob": _path(report.blob),
         "sources": [_source(answer) for answer in report.sources],
         "chosen": _source(report.chosen) if report.chosen else None,
         "next": _next(report, context),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import re
 import shlex
@@ -139,7 +138,9 @@ def _candidates(path: str | None) -> Iterator[tuple[str, ...]]:
 
 
 def _wheel() -> Path | None:
-    spec = importlib.util.find_spec("ziglang")
+    from importlib.util import find_spec  # a compiler that the user names needs none of it
+
+    spec = find_spec("ziglang")
     for place in (spec.submodule_search_locations or ()) if spec else ():
         program = Path(place) / "zig"
         if program.is_file():

@@ -8,7 +8,7 @@ it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,13 @@ class DirectoryForm:
         yield Served(tuple(self.flags(compiler)))
 
 
-def write(headers: HeaderSet, directory: int, final: Path) -> Mapping[str, Any]:
+Progress = Callable[[int, int], None]
+"""Called with the bytes of headers that are written, and those of all."""
+
+_STEP = 1 << 20
+
+
+def write(headers: HeaderSet, directory: int, final: Path, progress: Progress | None = None) -> Mapping[str, Any]:
     """Write *headers* below the open, private and empty *directory*, which will be known as *final*.
 
     Returns what a manifest should tell of the tree. Raises StoreError.
@@ -60,8 +66,13 @@ def write(headers: HeaderSet, directory: int, final: Path) -> Mapping[str, Any]:
     from kheaders.headers.hostasm import rewrite
 
     with TreeWriter(directory, str(final)) as tree:
+        done, told, total = 0, 0, headers.size if progress is not None else 0
         for path, data in headers.files.items():
             tree.add_file(path, data)
+            done += len(data)
+            if progress is not None and done - told >= _STEP:
+                progress(done, total)
+                told = done
         for path, target in headers.links.items():
             tree.add(Member(path, link=target))
         rewritten = rewrite(headers.files)
@@ -97,7 +108,7 @@ def tree(chain: Chain, found: Found) -> Entry:
     return entry
 
 
-def extract(headers: HeaderSet, directory: Path) -> Path:
+def extract(headers: HeaderSet, directory: Path, progress: Progress | None = None) -> Path:
     """Write *headers* to *directory*, which must be missing or empty, and return its absolute path.
 
     The tree is written beside it under a random name and takes the name by one rename. Raises UsageError if there is
@@ -109,7 +120,7 @@ def extract(headers: HeaderSet, directory: Path) -> Path:
     try:
         fd = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            write(headers, fd, final)
+            write(headers, fd, final, progress)
             os.fchmod(fd, 0o755)
         finally:
             os.close(fd)

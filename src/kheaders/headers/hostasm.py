@@ -12,10 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-MARKER = "kheaders_host_assembly"
-"""First word of the template that stands for the host's assembly."""
-REGISTER_MARKER = "kheaders_host_register"
-"""Name of the external symbol that stands for a variable bound to a register of the host."""
+from kheaders.headers.markers import MARKER, REGISTER_MARKER
 
 # Every quantifier that could be tried in more than one way is possessive, and what is never closed ends with the text,
 # so that no input makes the search take more than time in proportion to its size.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from kheaders.headers.headerset import HeaderSet
 from kheaders.interface import index, umbrella, writer
 from kheaders.interface.place import replacing
 from kheaders.interface.resolver import Resolver
+from kheaders.interface.splitter import SENTINEL
 from kheaders.version import VERSION
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, "int | None", "int | None"], None]
+"""Called with a stage (``survey``, ``index``, ``write``), and headers so far and in all where they are known."""
 
 
 def build(
@@ -29,22 +31,36 @@ def build(
 ) -> None:
     """Write the blob of *headers* to *path*; it takes the name by one rename, over an older blob if there is one.
 
-    *kernel* tells whose headers they are, for the metadata. *progress* is called with the name of each stage. Raises
+    *kernel* tells whose headers they are, for the metadata. *progress* is called as work goes on. Raises
     BlobError, VerificationError, CompilerError, StoreError; then nothing is left behind.
     """
 
-    def stage(name: str) -> None:
+    def stage(name: str, done: int | None = None, total: int | None = None) -> None:
         if progress is not None:
-            progress(name)
+            progress(name, done, total)
+
+    def counted(passed: umbrella.Pass) -> Iterator[bytes]:
+        total, done = len(passed.headers), 0
+        for piece in passed:
+            yield piece
+            done += piece.count(b"\n%s\n" % SENTINEL)
+            stage("index", min(done, total), total)
 
     with replacing(path) as staged:
-        stage("preprocess")
-        passed = umbrella.preprocess(headers, compiler)
-        stage("index")
+        stage("survey")
         search = include_directories(architecture(headers.srcarch or "", headers.config))
         resolver = Resolver(headers, search)
-        indexed = index.build(passed.text, resolver, workers or min(4, os.cpu_count() or 1))
+        with umbrella.preprocess(headers, compiler) as passed:
+            stage("index", 0, len(passed.headers))
+            indexed = index.build(counted(passed), resolver, workers or min(4, os.cpu_count() or 1))
+            failed = passed.failed
         stage("write")
+        counts = {
+            "declarations": len(indexed.texts),
+            "macros": len(indexed.macro_texts),
+            "names": len(indexed.names),
+            "files": len(indexed.files),
+        }
         meta = {
             "release": headers.release,
             "srcarch": headers.srcarch,
@@ -54,6 +70,25 @@ def build(
             "compiler": compiler.name,
             "tool": VERSION,
             "headers": len(passed.headers),
-            "left_out": len(passed.failed),
+            "left_out": len(failed),
+            "counts": counts,
         }
-        writer.write(indexed, staged, meta, passed.failed)
+        writer.write(_content(indexed, meta, failed), staged)
+
+
+def _content(indexed: index.Index, meta: Mapping[str, Any], failed: Mapping[str, str]) -> writer.Content:
+    return writer.Content(
+        [name.decode() for name in indexed.names],
+        indexed.files,
+        failed,
+        meta,
+        indexed.texts,
+        indexed.macro_texts,
+        indexed.kinds,
+        indexed.rows,
+        indexed.decl_files,
+        indexed.decl_lines,
+        indexed.macro_names,
+        indexed.macro_files,
+        indexed.macro_lines,
+    )

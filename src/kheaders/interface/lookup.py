@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from bisect import bisect_right
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from kheaders.errors import BlobError
@@ -100,14 +100,15 @@ def suggest(blob: Blob, name: str, n: int = 3) -> list[str]:
     if not name or len(name) > 200:
         return []
     slack = 1 + len(name) // 5
-    found: dict[str, int] = {}
+    near = [word for word in blob.names if abs(len(word) - len(name)) <= slack]
+    found: dict[str, None] = {}
     for prefix in dict.fromkeys((name, name[:4], name[:2], name[:1], name.upper()[:3], name.lower()[:3])):
-        found.update(blob.similar(prefix, len(name) - slack, len(name) + slack, _CANDIDATES - len(found)))
-        if len(found) >= _CANDIDATES:
-            break
+        found.update(dict.fromkeys(islice((w for w in near if w.startswith(prefix)), _CANDIDATES - len(found))))
     if len(name) > 3:
-        found.update(blob.ending(name[-min(6, len(name) - 2) :], len(name) - slack, len(name) + slack, 300))
-    known = [word for word, number in found.items() if word != name and _is_declared(blob, number)]
+        tail = name[-min(6, len(name) - 2) :]
+        found.update(dict.fromkeys(islice((word for word in near if word.endswith(tail)), 300)))
+    numbers = blob.numbers(found)
+    known = [word for word in found if word != name and _is_declared(blob, numbers[word])]
     folded: dict[str, list[str]] = {}
     for word in known:
         folded.setdefault(word.lower(), []).append(word)
@@ -129,14 +130,7 @@ def _is_declared(blob: Blob, number: int) -> bool:
 
 def _holders(blob: Blob, rows: str, number: int) -> set[int]:
     """The rows that hold *number*."""
-    starts, values = blob.array(f"{rows}.starts"), blob.array(f"{rows}.values")
-    if number not in values:
-        return set()
-    return {bisect_right(starts, at) - 1 for at, value in enumerate(values.tolist()) if value == number}
-
-
-def _place(blob: Blob, decl: int) -> tuple[str, int]:
-    return blob.files[blob.array("decl_files")[decl]], blob.array("decl_lines")[decl]
+    return {holder for holder, row in enumerate(blob.rows(rows)) if number in row}
 
 
 def _text(blob: Blob, decl: int) -> str:
@@ -149,15 +143,15 @@ def _tag(blob: Blob, decl: int, name: str) -> Item:
     kinds = (match[1].decode() for match in _TAG.finditer(text.encode()) if match[2] == wanted)
     own = KINDS[blob.kinds[decl]]
     kind = next(kinds, own if own in ("struct", "union", "enum") else "struct")
-    return Item(kind, name, text, *_place(blob, decl), number=decl)  # type: ignore[arg-type]  # one of the three
+    return Item(kind, name, text, *blob.place("decl", decl), number=decl)  # type: ignore[arg-type]  # one of the three
 
 
 def _ordinary(blob: Blob, decl: int, name: str) -> Item:
     text = _text(blob, decl)
     owner = _enum_of(text, name)
     if owner is not None:
-        return Item("constant", name, text, *_place(blob, decl), owner=owner, number=decl)
-    return Item(_kind(blob, decl), name, text, *_place(blob, decl), number=decl)
+        return Item("constant", name, text, *blob.place("decl", decl), owner=owner, number=decl)
+    return Item(_kind(blob, decl), name, text, *blob.place("decl", decl), number=decl)
 
 
 def _kind(blob: Blob, decl: int) -> ItemKind:
@@ -184,8 +178,8 @@ def _named(blob: Blob, decl: int, names: list[str] | None) -> Item:
             words = [names[number] if names else blob.name(number) for number in row]
             text = _text(blob, decl)
             name = min(words, key=lambda word: (_at(text, word), word))
-            return Item(_kind(blob, decl), name, text, *_place(blob, decl), number=decl)
-    return Item(_kind(blob, decl), "", _text(blob, decl), *_place(blob, decl), number=decl)
+            return Item(_kind(blob, decl), name, text, *blob.place("decl", decl), number=decl)
+    return Item(_kind(blob, decl), "", _text(blob, decl), *blob.place("decl", decl), number=decl)
 
 
 def _at(text: str, word: str) -> int:
@@ -195,10 +189,9 @@ def _at(text: str, word: str) -> int:
 
 def _macro(blob: Blob, macro: int, name: str) -> Item:
     text = "#define " + blob.macro(macro).decode("utf-8", "replace")
-    file, line = blob.files[blob.array("macro_files")[macro]], blob.array("macro_lines")[macro]
-    return Item("macro", name, text, file, line, number=macro)
+    return Item("macro", name, text, *blob.place("macro", macro), number=macro)
 
 
 def _macro_name(blob: Blob, macro: int) -> str:
     match = re.match(rb"\w+", blob.macro(macro))
-    return match[0].decode() if match else blob.name(blob.array("macro_names")[macro])
+    return match[0].decode() if match else blob.name(blob.row("macro_names", macro)[0])

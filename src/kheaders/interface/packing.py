@@ -13,9 +13,9 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kheaders.interface.index import Rows
+from kheaders.interface.rows import Rows
 from kheaders.interface.schema import NAME_ROWS
-from kheaders.interface.writer import Content
+from kheaders.interface.writer import Content, ordered
 
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _STRING = re.compile(rb'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'')
@@ -100,7 +100,7 @@ def _unpack(streams: Mapping[str, bytes]) -> Content:
     used = {name.encode() for name in facts["unseen"]} | set(macro_words)
     for row in found[0]:
         used.update(*row)
-    names = sorted(used)
+    names = ordered(used)
     numbers = {name: number for number, name in enumerate(names)}
     rows = {name: Rows() for name in NAME_ROWS}
     more = _extra(_numbers(streams["more"]))

@@ -27,8 +27,7 @@ def chain_to(blob: Blob, program: Program, piece: Slice, marker: bytes) -> tuple
                 if number not in members:
                     continue
                 if marker in text(number):
-                    place = (blob.array(f"{kind}_files")[number], blob.array(f"{kind}_lines")[number])
-                    return _way(blob, came_from, name, place)
+                    return _way(blob, came_from, name, blob.place(kind, number))
                 for word in blob.row("macro_words" if kind == "macro" else "words", number):
                     if word not in came_from:
                         came_from[word] = name
@@ -36,11 +35,11 @@ def chain_to(blob: Blob, program: Program, piece: Slice, marker: bytes) -> tuple
     return ()
 
 
-def _way(blob: Blob, came_from: dict[int, int], name: int, place: tuple[int, int]) -> tuple[str, ...]:
+def _way(blob: Blob, came_from: dict[int, int], name: int, place: tuple[str, int]) -> tuple[str, ...]:
     way = []
     while name >= 0:
         way.append(blob.name(name))
         name = came_from[name]
     way.reverse()
-    way[-1] += f" ({blob.files[place[0]]}:{place[1]})"
+    way[-1] += f" ({place[0]}:{place[1]})"
     return tuple(way)

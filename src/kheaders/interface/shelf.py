@@ -7,9 +7,9 @@ the blob of which kernel. Only the very kernel that a blob was built for finds i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from kheaders.errors import BlobError
 from kheaders.interface.schema import SCHEMA
@@ -21,6 +21,7 @@ from kheaders.version import VERSION
 if TYPE_CHECKING:
     from kheaders.compilers.find import Compiler
     from kheaders.headers.headerset import HeaderSet
+    from kheaders.interface.build import Progress
 
 KIND = "blob"
 """Kind of the files and of the records."""
@@ -45,14 +46,12 @@ def locate(store: Store, kernel: Kernel, srcarch: str) -> Path | None:
 
 
 def build_into(
-    store: Store, headers: HeaderSet, compiler: Compiler, kernel: Kernel, progress: Callable[[str], None] | None = None
+    store: Store, headers: HeaderSet, compiler: Compiler, kernel: Kernel, progress: Progress | None = None
 ) -> Shelved:
     """The blob of *headers* in the store, and *kernel* knows it from now on; it is built unless it is there.
 
     Raises BlobError, CompilerError, StoreError, VerificationError.
     """
-    import shutil
-
     from kheaders.interface.build import build  # here, since a compile that only looks for a blob needs none of it
 
     key = _key(headers.digest)
@@ -62,15 +61,44 @@ def build_into(
         with store.scratch() as directory:
             made = directory / f"new{SUFFIX}"
             build(headers, compiler, made, kernel=facts(kernel), progress=progress)
-
-            def copy(stream: BinaryIO) -> None:
-                with open(made, "rb") as source:
-                    shutil.copyfileobj(source, stream, 1 << 20)
-
             meta = {"release": headers.release, "srcarch": headers.srcarch, "source": headers.name}
-            path = store.publish_file(KIND, key, copy, suffix=SUFFIX, meta=meta).path
+            path = _publish(store, key, made, meta)
     remember(store, kernel, headers.srcarch or kernel.srcarch, key)
     return Shelved(path, built)
+
+
+def import_into(store: Store, exported: Path) -> Path:
+    """Put an exported blob into the store, for the kernel that it was built for, and give its place.
+
+    Raises BlobError, StoreError.
+    """
+    from kheaders.interface.blob import Blob
+    from kheaders.interface.transfer import restore
+
+    with store.scratch() as directory:
+        made = directory / f"new{SUFFIX}"
+        restore(exported, made)
+        with Blob(made) as blob:
+            meta = dict(blob.meta)
+        kernel, srcarch = meta.get("kernel"), meta.get("srcarch")
+        owner = kernel.get("key") if isinstance(kernel, dict) else None
+        if not isinstance(owner, str) or not isinstance(srcarch, str) or not is_key(f"{owner}-{srcarch}"):
+            raise BlobError(f"{exported}: does not say which kernel it is of", "name a file for it with -o")
+        key = _key(str(meta.get("digest")))
+        source = {"release": meta.get("release"), "srcarch": srcarch, "source": str(exported)}
+        path = _publish(store, key, made, source)
+    store.put_record(KIND, f"{owner}-{srcarch}", {"key": key, "schema": SCHEMA}, boot=False)
+    return path
+
+
+def _publish(store: Store, key: str, made: Path, meta: Mapping[str, Any]) -> Path:
+    import shutil
+
+    def copy(stream: BinaryIO) -> None:
+        with open(made, "rb") as source:
+            shutil.copyfileobj(source, stream, 1 << 20)
+
+    return store.publish_file(KIND, key, copy, suffix=SUFFIX, meta=meta).path
 
 
 def remember(store: Store, kernel: Kernel, srcarch: str, key: str) -> None:

@@ -12,14 +12,21 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from kheaders.errors import BlobError
 from kheaders.interface.blob import Blob
+from kheaders.interface.declaration import KEYWORDS
 from kheaders.interface.program import Program
+from kheaders.interface.schema import ENTRIES, NAME_ROWS
 
 ALWAYS = "include/linux/kconfig.h"
+_DECL, _TAG, _MACRO = range(len(ENTRIES))
+_WORDS, _STRONG, _WEAK, _MEMBERS, _TOUCHED = range(NAME_ROWS.index("touched") + 1)
 _PIECES = re.compile(r"(?:\w+\s*##\s*)+\w+")
 _TOUCH = re.compile(r"(?:->|\.)\s*([A-Za-z_]\w*)")
 _PREFIX_LIMIT = 24
-_OTHER_TAGS = re.compile(rb"\b(?:union|enum)\s+([A-Za-z_]\w*)")
+# A word boundary in front would keep the searches from jumping to the letters s, u and e.
+_STRUCT = re.compile(rb"struct(?<!\wstruct)\s+([A-Za-z_]\w*)")
+_OTHER_TAGS = re.compile(rb"(?:union(?<!\wunion)|enum(?<!\wenum))\s+([A-Za-z_]\w*)")
 
 
 class Slice(NamedTuple):
@@ -58,7 +65,6 @@ class Cutter:
         self._visible = bytearray(len(blob.files))
         self._decl_files = blob.array("decl_files")
         self._macro_files = blob.array("macro_files")
-        self._macro_starts = blob.array("macro_starts")
         self._decls: set[int] = set()
         self._macros: set[int] = set()
         self._names_done: set[int] = set()
@@ -73,6 +79,12 @@ class Cutter:
 
     def cut(self, program: Program, needs: Needs | None = None) -> Slice:
         """The slice of *program*, with what *needs* adds. Raises BlobError for a damaged blob."""
+        try:
+            return self._cut(program, needs)
+        except IndexError as error:
+            raise BlobError(f"{self._blob.path}: is damaged ({error})", "build it again") from error
+
+    def _cut(self, program: Program, needs: Needs | None) -> Slice:
         blob = self._blob
         includes, unknown = self._see(program.includes)
         wanted = set(program.words)
@@ -106,7 +118,9 @@ class Cutter:
                 self._need(numbers[tag])
         self._settle()
         failed = tuple((path, reason) for path, reason in blob.failed.items() if self._fails(path, reason))
-        return Slice(self._print(), tuple(sorted(self._decls)), tuple(sorted(self._macros)), includes, unknown, failed)
+        return Slice(
+            self._print(program), tuple(sorted(self._decls)), tuple(sorted(self._macros)), includes, unknown, failed
+        )
 
     def _see(self, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Mark the files that include lines make visible."""
@@ -142,11 +156,18 @@ class Cutter:
 
     def _definition(self, name: int) -> int | None:
         """The macro definition in force at the end of all visible files."""
-        starts = self._macro_starts
-        for number in reversed(self._blob.row("name_macros", name)):
-            if self._visible[self._macro_files[number]]:
-                return number if starts[number + 1] > starts[number] else None
+        visible, files = self._visible, self._macro_files
+        for entry in self._blob.entries(name)[::-1]:
+            number = entry >> 2
+            if entry & 3 == _MACRO and visible[files[number]]:
+                return number if self._blob.macro(number) else None
         return None
+
+    def _declarations(self, name: int, place: int) -> list[int]:
+        """The visible declarations that declare a name, or define it as a tag."""
+        visible, files = self._visible, self._decl_files
+        entries = self._blob.entries(name)
+        return [entry >> 2 for entry in entries if entry & 3 == place and visible[files[entry >> 2]]]
 
     def _macro(self, first: int) -> None:
         blob = self._blob
@@ -177,7 +198,7 @@ class Cutter:
             for word in words:
                 todo.append(word)
                 self._name(word)
-                if alias and blob.row("tag_decls", word):
+                if alias and self._declarations(word, _TAG):
                     self._need(word)
 
     def _macro_tags(self, text: str) -> None:
@@ -200,10 +221,9 @@ class Cutter:
             fixed = [part for part in parts if part not in parameters and part != "__VA_ARGS__"]
             if parts[0] in fixed and len(parts[0]) > 2:
                 prefixed = self._blob.prefixed(parts[0], 4000)
-                if len(prefixed) <= _PREFIX_LIMIT:
-                    found.update(prefixed)
-                else:
-                    found.update((n, i) for n, i in prefixed if n[len(parts[0]) :] in self._words)
+                if len(prefixed) > _PREFIX_LIMIT:
+                    prefixed = [name for name in prefixed if name[len(parts[0]) :] in self._words]
+                found.update(self._blob.numbers(prefixed))
             if parts[-1] in fixed:
                 found.update(self._blob.numbers({word + parts[-1] for word in self._words}))
             for word in fixed:
@@ -213,8 +233,6 @@ class Cutter:
     def _name(self, first: int) -> None:
         if first in self._names_done:
             return
-        blob, visible, files = self._blob, self._visible, self._decl_files
-        starts, values = blob.array("name_decls.starts"), blob.array("name_decls.values")
         todo = [first]
         while todo:
             name = todo.pop()
@@ -223,20 +241,20 @@ class Cutter:
             self._names_done.add(name)
             if name in self._own:
                 continue
-            for number in values[starts[name] : starts[name + 1]]:
-                if visible[files[number]] and number not in self._decls:
+            for number in self._declarations(name, _DECL):
+                if number not in self._decls:
                     self._decls.add(number)
-                    todo.extend(self._take(number))
+                    words, strong = self._take(number)
+                    todo.extend(words)
+                    for tag in strong:
+                        todo.extend(self._define(tag))
 
-    def _take(self, number: int) -> list[int]:
-        """Follow what a declaration refers to; returns its words."""
-        row = self._blob.row
-        self._weak.update(row("weak", number))
-        self._touched.update(row("touched", number))
-        words = list(row("words", number))
-        for tag in row("strong", number):
-            words.extend(self._define(tag))
-        return words
+    def _take(self, number: int) -> tuple[memoryview, memoryview]:
+        """Follow what a declaration refers to; returns its words, and the tags whose definition it needs."""
+        page, item = self._blob.find("decl", number)
+        self._weak.update(page.row(item, _WEAK))
+        self._touched.update(page.row(item, _TOUCHED))
+        return page.row(item, _WORDS), page.row(item, _STRONG)
 
     def _define(self, tag: int) -> list[int]:
         """Take the visible definition of a tag; returns the words of all that came with it."""
@@ -247,14 +265,12 @@ class Cutter:
             if current in self._strong or current in self._own_tags:
                 continue
             self._strong.add(current)
-            for number in self._blob.row("tag_decls", current):
-                if self._visible[self._decl_files[number]] and number not in self._decls:
+            for number in self._declarations(current, _TAG):
+                if number not in self._decls:
                     self._decls.add(number)
-                    row = self._blob.row
-                    self._weak.update(row("weak", number))
-                    self._touched.update(row("touched", number))
-                    words.extend(row("words", number))
-                    todo.extend(row("strong", number))
+                    found, strong = self._take(number)
+                    words.extend(found)
+                    todo.extend(strong)
         return words
 
     def _need(self, tag: int) -> None:
@@ -263,33 +279,33 @@ class Cutter:
 
     def _settle(self) -> None:
         """Define the structs that are pointed to and that something touches, until nothing changes."""
-        blob = self._blob
-        pending: dict[int, frozenset[int]] = {}
+        pending: dict[int, list[memoryview]] = {}
         while True:
             for tag in self._weak - self._strong - self._own_tags - pending.keys():
-                members: set[int] = set()
-                for number in blob.row("tag_decls", tag):
-                    if self._visible[self._decl_files[number]]:
-                        members.update(blob.row("members", number))
-                pending[tag] = frozenset(members)
-            hit = [tag for tag, members in pending.items() if not members.isdisjoint(self._touched)]
+                found = (self._blob.find("decl", number) for number in self._declarations(tag, _TAG))
+                pending[tag] = [page.row(item, _MEMBERS) for page, item in found]
+            touched = self._touched
+            hit = [tag for tag, rows in pending.items() if not all(map(touched.isdisjoint, rows))]
             if not hit:
                 return
             for tag in hit:
                 del pending[tag]
                 self._need(tag)
 
-    def _print(self) -> bytes:
-        blob = self._blob
-        lines = blob.array("decl_lines")
+    def _print(self, program: Program) -> bytes:
+        blob, files = self._blob, self._decl_files
         paths = blob.files
-        out = [b"/* cut by kheaders */\n"]
+        out = []
         for number in sorted(self._decls):
-            marker = f'# {lines[number]} "{paths[self._decl_files[number]]}" 3\n'.encode()
+            page, item = blob.find("decl", number)
+            marker = f'# {page.line(item)} "{paths[files[number]]}" 3\n'.encode()
             out += [marker, blob.declaration(number), b"\n"]
-        others = frozenset(_OTHER_TAGS.findall(b"".join(out)))
-        structs = [tag.encode() for tag in blob.tags((self._weak | self._strong) - self._own_tags)]
-        out[1:1] = [b"struct %s;\n" % tag for tag in structs if tag not in others]
-        for number in sorted(self._macros):
-            out += [b"#define ", blob.macro(number), b"\n"]
-        return b"".join(out)
+        declarations = b"".join(out)
+        out = [b"#define %s\n" % blob.macro(number) for number in sorted(self._macros)]
+        macros = b"".join(out)
+        tags = {*_STRUCT.findall(declarations), *_STRUCT.findall(macros)}
+        tags.update(tag.encode() for tag in program.weak)
+        tags.difference_update(_OTHER_TAGS.findall(declarations), KEYWORDS)
+        tags.difference_update(tag.encode() for tag in program.defined)
+        forward = [b"struct %s;\n" % tag for tag in sorted(tags)]
+        return b"".join([b"/* cut by kheaders */\n", *forward, declarations, macros])

@@ -17,12 +17,11 @@ from pathlib import Path
 from kheaders.compression import decompress
 from kheaders.errors import ArchiveError, BlobError
 from kheaders.interface.blob import Blob
-from kheaders.interface.index import Rows
 from kheaders.interface.packing import STREAMS, Malformed, pack, unpack
 from kheaders.interface.place import replacing
 from kheaders.interface.schema import NAME_ROWS, SCHEMA
 from kheaders.interface.verify import problems
-from kheaders.interface.writer import Content, write_content
+from kheaders.interface.writer import Content, write
 
 MAGIC = b"\x89kheaders blob\r\n"
 SUFFIX = ".kheaders.xz"
@@ -55,7 +54,7 @@ def restore(source: Path, path: Path) -> None:
         raise BlobError(f"{source}: holds no whole blob ({error})", "export it again") from error
     del streams
     with replacing(path) as staged:
-        write_content(content, staged)
+        write(content, staged)
         with Blob(staged) as made:
             wrong = problems(made)
         if wrong:
@@ -64,10 +63,6 @@ def restore(source: Path, path: Path) -> None:
 
 def content_of(blob: Blob) -> Content:
     """All that *blob* holds, in memory. Raises BlobError."""
-    rows = {
-        name: Rows(_array(blob, f"{name}.starts"), _array(blob, f"{name}.values"))
-        for name in ("includes", *NAME_ROWS, "macro_words")
-    }
     wrong = problems(blob)
     if wrong:
         raise BlobError(f"{blob.path}: is damaged ({wrong[0]})", "build it again")
@@ -76,20 +71,16 @@ def content_of(blob: Blob) -> Content:
         blob.files,
         blob.failed,
         blob.meta,
-        blob.declarations,
-        blob.macros,
+        blob.texts("decl"),
+        blob.texts("macro"),
         bytes(blob.kinds),
-        rows,
-        _array(blob, "decl_files"),
-        _array(blob, "decl_lines"),
-        _array(blob, "macro_names"),
-        _array(blob, "macro_files"),
-        _array(blob, "macro_lines"),
+        {name: blob.rows(name) for name in ("includes", *NAME_ROWS, "macro_words")},
+        array("I", blob.array("decl_files").tolist()),
+        array("I", blob.lines("decl")),
+        blob.rows("macro_names").values,
+        array("I", blob.array("macro_files").tolist()),
+        array("I", blob.lines("macro")),
     )
-
-
-def _array(blob: Blob, name: str) -> array[int]:
-    return array("I", blob.array(name).tobytes())
 
 
 def _compressed(data: bytes) -> bytes:

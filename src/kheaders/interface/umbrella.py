@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from contextlib import contextmanager
+from functools import cached_property
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import architecture, header_flags, include_directories, version_of
@@ -20,7 +21,7 @@ from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewrite
 from kheaders.interface.resolver import ROOT, Resolver
 from kheaders.interface.splitter import SENTINEL
-from kheaders.run import Completed, run
+from kheaders.run import Running, run, running
 
 STUBS = "/kheaders/headers/that/are/missing/here"
 NAME = "<stdin>"
@@ -38,18 +39,34 @@ _FROM = re.compile(r"^In file included from (.*?):(\d+):$")
 MISSING = "kheaders: no such header: "
 
 
-class Pass(NamedTuple):
-    """What the pass gave."""
+class Pass:
+    """The pass while it runs: iterating gives the preprocessor's output; headers are named below ROOT in it."""
 
-    text: bytes
-    """The preprocessor's output; files are named below ROOT."""
-    headers: tuple[str, ...]
-    """Paths of the headers that were included, in order."""
-    failed: dict[str, str]
-    """Path of a header that cannot be included → why."""
+    def __init__(self, running: Running, headers: tuple[str, ...], failed: Mapping[str, str], compiler: str) -> None:
+        self.headers = headers
+        """Paths of the headers that are included, in order."""
+        self._running = running
+        self._failed = failed
+        self._compiler = compiler
+        self._printed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._running:
+            self._printed = self._printed or bool(piece.strip())
+            yield piece
+
+    @cached_property
+    def failed(self) -> dict[str, str]:
+        """Path of a header that cannot be included → why. To be asked when all was read; raises CompilerError."""
+        errors = self._running.finish().errors
+        if not self._printed:
+            raise CompilerError(f"{self._compiler}: the headers could not be preprocessed", "run 'kheaders doctor'")
+        failed, _ = diagnosed(errors, self.headers)
+        return {**self._failed, **failed}
 
 
-def preprocess(headers: HeaderSet, compiler: Compiler) -> Pass:
+@contextmanager
+def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
     """Run the pass. Raises VerificationError for headers of unknown architecture, CompilerError, StoreError.
 
     A survey goes before it. Headers that cannot be included are left out, and those that define macros of others anew
@@ -62,34 +79,41 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Pass:
         )
     arch = architecture(headers.srcarch, headers.config)
     search = include_directories(arch)
-    texts = {f"{ROOT}/{path}": data for path, data in headers.files.items()}
-    texts.update({f"{ROOT}/{path}": headers[path] for path in headers.links if path in headers})
-    texts.update({f"{ROOT}/{path}": data for path, data in rewrite(headers.files).items()})
     missing, popularity = survey_includes(headers, search)
-    for name in missing:
-        texts[os.path.normpath(f"{STUBS}/{name}")] = f"#error {MISSING}{name}\n".encode()
     flags = header_flags(arch, ROOT, compiler.include, version_of(headers.release))
-    with virtual_files(texts) as files:
+    with virtual_files(_texts(headers, missing)) as files:
         argv = [*compiler.argv, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
-
-        def include(chosen: Sequence[str], *options: str) -> Completed:
-            lines = [b'#include "%s"\n%s\n' % (f"{ROOT}/{path}".encode(), SENTINEL) for path in chosen]
-            words = [*argv, *options, "-x", "c", "-"]
-            return run(words, input=b"".join(lines), pass_fds=files.pass_fds, check=False)
-
         candidates = tuple(top_level(headers, popularity))
-        survey = include(candidates, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-")
+        survey = run(
+            [*argv, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-", "-x", "c", "-"],
+            input=_umbrella(candidates),
+            pass_fds=files.pass_fds,
+            check=False,
+        )
         failed, intruders = diagnosed(survey.errors, candidates)
         hard = {path: reason for path, reason in failed.items() if not _may_be_infected(reason)}
         harm = spread(intruders, included(survey.stdout, Resolver(headers, search)))
+        del survey
         good = [path for path in candidates if path not in hard]
-        chosen = sorted(good, key=lambda path: harm.get(path, 0))
-        done = include(chosen, "-dD", "-dI", "-w", "-o", "-")
-        failed, _ = diagnosed(done.errors, chosen)
-        failed = {**hard, **failed}
-    if not done.stdout.strip():
-        raise CompilerError(f"{compiler.name}: the headers could not be preprocessed", "run 'kheaders doctor'")
-    return Pass(done.stdout, tuple(chosen), failed)
+        chosen = tuple(sorted(good, key=lambda path: harm.get(path, 0)))
+        words = [*argv, "-dD", "-dI", "-w", "-o", "-", "-x", "c", "-"]
+        with running(words, input=_umbrella(chosen), pass_fds=files.pass_fds) as passing:
+            yield Pass(passing, chosen, hard, compiler.name)
+
+
+def _texts(headers: HeaderSet, missing: set[str]) -> dict[str, bytes]:
+    """What the preprocessor is shown: absolute path → text."""
+    texts = {f"{ROOT}/{path}": data for path, data in headers.files.items()}
+    texts.update({f"{ROOT}/{path}": headers[path] for path in headers.links if path in headers})
+    texts.update({f"{ROOT}/{path}": data for path, data in rewrite(headers.files).items()})
+    for name in missing:
+        texts[os.path.normpath(f"{STUBS}/{name}")] = f"#error {MISSING}{name}\n".encode()
+    return texts
+
+
+def _umbrella(chosen: Sequence[str]) -> bytes:
+    """The file that includes the *chosen* headers."""
+    return b"".join(b'#include "%s"\n%s\n' % (f"{ROOT}/{path}".encode(), SENTINEL) for path in chosen)
 
 
 def top_level(headers: HeaderSet, popularity: Mapping[str, int]) -> Iterator[str]:

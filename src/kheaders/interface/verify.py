@@ -8,7 +8,8 @@ from typing import Any
 
 from kheaders.errors import BlobError
 from kheaders.interface.blob import Blob
-from kheaders.interface.schema import INVERSES, KINDS, NAME_ROWS, TABLE_NAMES
+from kheaders.interface.schema import BUCKETS, ENTRIES, KINDS, PAGED, TABLE_NAMES
+from kheaders.interface.writer import based, entries_of, index_of, ordered
 
 _META = {"release": (str, type(None)), "srcarch": str, "digest": str, "config": list, "counts": dict, "tool": str}
 
@@ -16,7 +17,7 @@ _META = {"release": (str, type(None)), "srcarch": str, "digest": str, "config": 
 def problems(blob: Blob) -> list[str]:
     """What is wrong with *blob*, one line each; empty if nothing is."""
     found: list[str] = []
-    for check in (_database, _texts, _numbers, _names, _meta):
+    for check in (_database, _numbers, _pages, _names, _meta):
         try:
             check(blob, found)
         except BlobError as error:
@@ -34,65 +35,59 @@ def _database(blob: Blob, found: list[str]) -> None:
     found += (f"the table {name} is missing" for name in sorted(missing))
 
 
-def _texts(blob: Blob, found: list[str]) -> None:
-    for kind, texts in (("decl", blob.declarations), ("macro", blob.macros)):
-        starts = blob.array(f"{kind}_starts")
-        lengths = [end - start for start, end in pairwise(starts)]
-        if starts[0] or min(lengths, default=0) < 0:
-            found.append(f"{kind}_starts does not rise")
-        elif lengths != [len(text) for text in texts]:
-            found.append(f"the pages of {kind}_text hold less than {kind}_starts says")
-        elif blob.text_size(kind) != starts[-1]:
-            found.append(f"the pages of {kind}_text hold more than {kind}_starts says")
+def _pages(blob: Blob, found: list[str]) -> None:
+    for kind, columns in PAGED.items():
+        bounds = blob.array(f"{kind}_pages").tolist()
+        count = blob.count(kind)
+        if bounds[:1] != [0] or bounds[-1] != count or any(a >= b for a, b in pairwise(bounds)):
+            found.append(f"{kind}_pages does not rise from 0 to {count}")
+        elif blob.page_numbers(kind) != list(range(len(bounds) - 1)):
+            found.append(f"there are other pages of {kind} than {kind}_pages says")
+        elif len(blob.texts(kind)) != count or not all(page.sound for page in blob.pages(kind)):
+            found.append(f"a page of {kind} has starts that do not rise")
+        else:
+            names = len(blob.array("marks"))
+            for column in columns:
+                rows = blob.rows(column)
+                if len(rows.values) and max(rows.values) >= names:
+                    found.append(f"{column} holds a number beyond {names}")
+            if kind == "macro" and any(len(row) != 1 for row in blob.rows("macro_names")):
+                found.append("a macro has not one name")
 
 
 def _numbers(blob: Blob, found: list[str]) -> None:
-    decls, macros = len(blob.array("decl_starts")) - 1, len(blob.array("macro_starts")) - 1
-    files, names = len(blob.files), len(blob.names)
-
-    def within(name: str, values: memoryview, length: int, limit: int) -> None:
+    decls, files = blob.count("decl"), len(blob.files)
+    for name, values, length, limit in (
+        ("kinds", blob.kinds, decls, len(KINDS)),
+        ("decl_files", blob.array("decl_files"), decls, files),
+        ("macro_files", blob.array("macro_files"), blob.count("macro"), files),
+        ("buckets", blob.array("buckets"), BUCKETS + 1, len(blob.array("marks")) + 1),
+    ):
         if len(values) != length:
             found.append(f"{name} has {len(values)} numbers, not {length}")
         elif length and max(values) >= limit:
             found.append(f"{name} holds a number beyond {limit}")
-
-    def rows(name: str, count: int, limit: int) -> None:
-        starts, values = blob.array(f"{name}.starts"), blob.array(f"{name}.values")
-        if (
-            len(starts) != count + 1
-            or starts[0]
-            or starts[-1] != len(values)
-            or any(a > b for a, b in pairwise(starts))
-        ):
-            found.append(f"{name}.starts does not fit {name}.values")
-        elif len(values) and max(values) >= limit:
-            found.append(f"{name} holds a number beyond {limit}")
-
-    within("kinds", blob.kinds, decls, len(KINDS))
-    within("decl_files", blob.array("decl_files"), decls, files)
-    within("decl_lines", blob.array("decl_lines"), decls, 1 << 32)
-    within("macro_names", blob.array("macro_names"), macros, names)
-    within("macro_files", blob.array("macro_files"), macros, files)
-    within("macro_lines", blob.array("macro_lines"), macros, 1 << 32)
-    rows("includes", files, files)
-    for name in NAME_ROWS:
-        rows(name, decls, names)
-    rows("macro_words", macros, names)
-    rows("name_macros", names, macros)
-    for name in INVERSES:
-        rows(name, names, decls)
+    starts, values = blob.array("includes.starts"), blob.array("includes.values")
+    rises = len(starts) == files + 1 and not starts[0] and all(a <= b for a, b in pairwise(starts))
+    if not rises or starts[-1] != len(values):
+        found.append("includes.starts does not fit includes.values")
+    elif len(values) and max(values) >= files:
+        found.append(f"includes.values holds a number beyond {files}")
 
 
 def _names(blob: Blob, found: list[str]) -> None:
-    names = blob.names
-    if any(a >= b for a, b in pairwise(names)):
+    names = [name.encode() for name in blob.names]
+    buckets, marks = index_of(names)
+    if names != ordered(names) or len(set(names)) != len(names):
         found.append("names are not numbered in their order")
-    tags = blob.all_tags()
-    if any(number >= len(names) or names[number] != tag for number, tag in tags.items()):
-        found.append("a tag has another name's number")
-    wanted = {number for rows in ("defines", "strong", "weak") for number in blob.array(f"{rows}.values")}
-    if wanted != tags.keys():
-        found.append("the table tag does not hold the tags that declarations speak of")
+    elif marks.tobytes() != blob.array("marks").tobytes() or buckets.tobytes() != blob.array("buckets").tobytes():
+        found.append("marks or buckets are not those of the names")
+    else:
+        expected = entries_of([blob.rows(source) for source in ENTRIES.values()], len(names))
+        bases, offsets = based(expected.starts)
+        for part, values in (("bases", bases), ("offsets", offsets), ("values", expected.values)):
+            if values.tobytes() != blob.array(f"entries.{part}").tobytes():
+                found.append(f"entries.{part} do not agree with what the pages say")
 
 
 def _meta(blob: Blob, found: list[str]) -> None:

@@ -6,22 +6,24 @@ import json
 import sqlite3
 import zlib
 from array import array
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kheaders.errors import BlobError
-from kheaders.interface.index import Index, Rows
-from kheaders.interface.schema import APPLICATION_ID, INVERSES, NAME_ROWS, PAGE, SCHEMA, TABLES
+from kheaders.interface.pages import cuts, numbered, texted
+from kheaders.interface.rows import Rows
+from kheaders.interface.schema import APPLICATION_ID, BLOCK, BUCKETS, ENTRIES, NAME_ROWS, NAMES, SCHEMA, TABLES, hashed
 
 
-@dataclass(slots=True)
-class Content:
-    """All that a blob holds and that does not follow from the rest. Names are sorted; their place is their number."""
+class Content(NamedTuple):
+    """All that a blob holds and that does not follow from the rest. A name's number is its place in the list."""
 
     names: list[str]
+    """In the order of :func:`ordered`."""
     files: list[str]
     failed: Mapping[str, str]
     meta: Mapping[str, Any]
@@ -29,7 +31,7 @@ class Content:
     macro_texts: Sequence[bytes]
     kinds: bytes
     rows: Mapping[str, Rows]
-    """``includes``, the rows of NAME_ROWS, and ``macro_words``."""
+    """``includes``, the rows of NAME_ROWS, and ``macro_words``; each row sorted."""
     decl_files: array[int]
     decl_lines: array[int]
     macro_names: array[int]
@@ -37,53 +39,19 @@ class Content:
     macro_lines: array[int]
 
 
-def write(index: Index, path: Path, meta: Mapping[str, Any], failed: Mapping[str, str]) -> None:
-    """Write a new blob to *path*, which must not exist. Raises BlobError."""
-    write_content(content_of(index, meta, failed), path)
+def ordered(names: Collection[bytes]) -> list[bytes]:
+    """*names* in the order in which they are numbered: that of their hashes."""
+    by_hash = {hashed(name): name for name in names}
+    if len(by_hash) == len(names):
+        return [by_hash[number] for number in sorted(by_hash)]
+    return sorted(names, key=lambda name: (hashed(name), name))
 
 
-def content_of(index: Index, meta: Mapping[str, Any], failed: Mapping[str, str]) -> Content:
-    """What the blob of *index* holds: names that nothing refers to are left out, the others numbered in order."""
-    used = set(index.macro_names)
-    for rows_name in (*NAME_ROWS, "macro_words"):
-        used.update(getattr(index, rows_name).values)
-    order = sorted(used, key=index.names.__getitem__)
-    new = array("I", bytes(4 * len(index.names)))
-    for number, old in enumerate(order):
-        new[old] = number
-    rows = {name: _renumber(getattr(index, name), new) for name in (*NAME_ROWS, "macro_words")}
-    rows["includes"] = index.includes
-    counts = {
-        "declarations": len(index.texts),
-        "macros": len(index.macros),
-        "names": len(order),
-        "files": len(index.files),
-    }
-    return Content(
-        [index.names[old].decode() for old in order],
-        index.files,
-        failed,
-        {**meta, "counts": counts},
-        index.texts,
-        [macro.text or b"" for macro in index.macros],
-        index.kinds,
-        rows,
-        index.decl_files,
-        index.decl_lines,
-        array("I", (new[number] for number in index.macro_names)),
-        array("I", (macro.file for macro in index.macros)),
-        array("I", (macro.line for macro in index.macros)),
-    )
-
-
-def write_content(content: Content, path: Path) -> None:
+def write(content: Content, path: Path) -> None:
     """Write a new blob to *path*, which must not exist. Raises BlobError."""
     try:
-        database = sqlite3.connect(path, isolation_level=None)
-        try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
             _write(database, content)
-        finally:
-            database.close()
     except sqlite3.Error as error:
         raise BlobError(f"{path}: cannot be written ({error})", "free space, or name another place") from error
 
@@ -91,80 +59,127 @@ def write_content(content: Content, path: Path) -> None:
 def _write(database: sqlite3.Connection, content: Content) -> None:
     database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     database.execute(f"PRAGMA user_version = {SCHEMA}")
-    database.execute("PRAGMA page_size = 65536")
+    database.execute("PRAGMA page_size = 16384")
     database.execute("PRAGMA journal_mode = OFF")
     database.execute("PRAGMA synchronous = OFF")
     database.executescript(TABLES)
     database.execute("BEGIN")
-    names = content.names
-    rows = dict(content.rows)
-    rows.update({inverse: _inverse(rows[source], len(names)) for inverse, source in INVERSES.items()})
-    one_each = Rows(array("I", range(len(content.macro_names) + 1)), content.macro_names)
-    rows["name_macros"] = _inverse(one_each, len(names))
-    decl_starts, pages = _paged(content.decl_texts)
-    macro_starts, macro_pages = _paged(content.macro_texts)
-    arrays = {
-        "decl_files": content.decl_files,
-        "decl_lines": content.decl_lines,
-        "decl_starts": decl_starts,
-        "macro_names": content.macro_names,
-        "macro_files": content.macro_files,
-        "macro_lines": content.macro_lines,
-        "macro_starts": macro_starts,
-    }
-    tags = sorted({*rows["defines"].values, *rows["strong"].values, *rows["weak"].values})
-    database.executemany("INSERT INTO name VALUES (?, ?)", ((name, number) for number, name in enumerate(names)))
-    database.executemany("INSERT INTO tag VALUES (?, ?)", ((number, names[number]) for number in tags))
-    database.executemany("INSERT INTO file VALUES (?, ?)", enumerate(content.files))
-    database.executemany("INSERT INTO failed VALUES (?, ?)", sorted(content.failed.items()))
-    database.executemany("INSERT INTO decl_text VALUES (?, ?)", enumerate(pages))
-    database.executemany("INSERT INTO macro_text VALUES (?, ?)", enumerate(macro_pages))
-    for name, row in rows.items():
-        database.execute("INSERT INTO numbers VALUES (?, ?)", (f"{name}.starts", row.starts.tobytes()))
-        database.execute("INSERT INTO numbers VALUES (?, ?)", (f"{name}.values", row.values.tobytes()))
-    for name, values in arrays.items():
-        database.execute("INSERT INTO numbers VALUES (?, ?)", (name, values.tobytes()))
-    database.execute("INSERT INTO numbers VALUES ('kinds', ?)", (content.kinds,))
-    database.executemany(
-        "INSERT INTO meta VALUES (?, ?)",
-        ((key, json.dumps(value)) for key, value in sorted(content.meta.items())),
-    )
+    with ThreadPoolExecutor(1) as pool:  # compression leaves the interpreter to the rest
+
+        def started(texts: Sequence[bytes], bounds: Sequence[int]) -> Callable[[], list[bytes]]:
+            return pool.submit(lambda: list(texted(texts, bounds))).result
+
+        decl_bounds, macro_bounds = cuts(content.decl_texts), cuts(content.macro_texts)
+        decl_texts = started(content.decl_texts, decl_bounds)
+        macro_texts = started(content.macro_texts, macro_bounds)
+        one_each = Rows(array("I", range(len(content.macro_names) + 1)), content.macro_names)
+        rows = {**content.rows, "macro_names": one_each}
+        encoded = [name.encode() for name in content.names]
+        _write_facts(database, content)
+        _write_numbers(database, content, rows, encoded, decl_bounds, macro_bounds)
+        columns = [rows[name] for name in NAME_ROWS]
+        decl_numbers = list(numbered(content.decl_texts, content.decl_lines, columns, decl_bounds))
+        columns = [one_each, rows["macro_words"]]
+        macro_numbers = list(numbered(content.macro_texts, content.macro_lines, columns, macro_bounds))
+        names = list(enumerate(_named(sorted(encoded))))
+        for table, numbers, texts in (("decl", decl_numbers, decl_texts), ("macro", macro_numbers, macro_texts)):
+            pages = zip(range(len(numbers)), numbers, texts(), strict=True)
+            database.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", pages)
+    database.executemany("INSERT INTO name VALUES (?, ?, ?)", ((page, *columns) for page, columns in names))
     database.execute("COMMIT")
 
 
-def _renumber(rows: Rows, new: array[int]) -> Rows:
-    """*rows* with new numbers, each row sorted: sets of names come in another order in every process."""
-    found = Rows()
-    starts, values = rows.starts, rows.values
-    for i in range(len(starts) - 1):
-        row = values[starts[i] : starts[i + 1]]
-        found.add(sorted({new[value] for value in row}) if len(row) > 1 else [new[value] for value in row])
-    return found
+def _write_facts(database: sqlite3.Connection, content: Content) -> None:
+    database.executemany("INSERT INTO failed VALUES (?, ?)", sorted(content.failed.items()))
+    meta = ((key, json.dumps(value)) for key, value in sorted(content.meta.items()))
+    database.executemany("INSERT INTO meta VALUES (?, ?)", meta)
+    database.execute("INSERT INTO listing VALUES ('files', ?)", ("\0".join(content.files).encode(),))
 
 
-def _inverse(rows: Rows, count: int) -> Rows:
-    """Value → the rows that hold it, for values below *count*."""
+def _write_numbers(
+    database: sqlite3.Connection,
+    content: Content,
+    rows: Mapping[str, Rows],
+    names: list[bytes],
+    decl_bounds: list[int],
+    macro_bounds: list[int],
+) -> None:
+    """Write first what every slice needs, so that it lies together at the beginning of the file."""
+    entries = entries_of([rows[source] for source in ENTRIES.values()], len(names))
+    bases, offsets = based(entries.starts)
+    buckets, marks = index_of(names)
+    arrays = {
+        "buckets": buckets,
+        "marks": marks,
+        "entries.bases": bases,
+        "entries.offsets": offsets,
+        "entries.values": entries.values,
+        "decl_files": _narrow(content.decl_files),
+        "macro_files": _narrow(content.macro_files),
+        "decl_pages": array("I", decl_bounds),
+        "macro_pages": array("I", macro_bounds),
+        "includes.starts": rows["includes"].starts,
+        "includes.values": rows["includes"].values,
+        "places": places_of(names),
+    }
+    for name, values in arrays.items():
+        database.execute("INSERT INTO numbers VALUES (?, ?)", (name, values.tobytes()))
+    database.execute("INSERT INTO numbers VALUES ('kinds', ?)", (content.kinds,))
+
+
+def index_of(names: Sequence[bytes]) -> tuple[array[int], array[int]]:
+    """(where the names of each bucket begin, the mark of each name)."""
+    sizes = [0] * (BUCKETS + 1)
+    marks = array("I")
+    for name in names:
+        number = hashed(name)
+        sizes[(number >> 32) + 1] += 1
+        marks.append(number & 0xFFFFFFFF)
+    return array("I", accumulate(sizes)), marks
+
+
+def places_of(names: Sequence[bytes]) -> array[int]:
+    """The place of each name when all are sorted."""
+    places = array("I", bytes(4 * len(names)))
+    for place, number in enumerate(sorted(range(len(names)), key=names.__getitem__)):
+        places[number] = place
+    return places
+
+
+def _named(names: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """(first name, all of them packed) of each page of the sorted *names*."""
+    for at in range(0, len(names), NAMES):
+        part = names[at : at + NAMES]
+        yield part[0], zlib.compress(b"\0".join(part), 6)
+
+
+def based(starts: array[int]) -> tuple[array[int], array[int]]:
+    """*starts* as the first of each block, and each as seen from the first of its block. Raises BlobError."""
+    bases = starts[:: 1 << BLOCK]
+    return bases, _narrow([start - bases[number >> BLOCK] for number, start in enumerate(starts)])
+
+
+def _narrow(values: Sequence[int]) -> array[int]:
+    try:
+        return array("H", values)
+    except OverflowError as error:
+        what = "the headers hold more files, or more of one name, than a blob can count (65,535)"
+        raise BlobError(what, "leave out what no program includes") from error
+
+
+def entries_of(sources: Sequence[Rows], count: int) -> Rows:
+    """For each name below *count*, ``number * 4 + place`` of what holds it in the source of that place, ascending."""
     sizes = [0] * (count + 1)
-    for value in rows.values:
-        sizes[value + 1] += 1
+    for rows in sources:
+        for value in rows.values:
+            sizes[value + 1] += 1
     starts = array("I", accumulate(sizes))
-    filled = array("I", bytes(4 * len(rows.values)))
-    next_free = list(starts)
-    begin = 0
-    for number, end in enumerate(rows.starts[1:]):
-        for value in rows.values[begin:end]:
-            filled[next_free[value]] = number
-            next_free[value] += 1
-        begin = end
+    filled = array("I", bytes(4 * starts[-1]))
+    next_free = starts.tolist()
+    for place, rows in enumerate(sources):
+        values = rows.values
+        for number, (begin, end) in enumerate(pairwise(rows.starts)):
+            for value in values[begin:end]:
+                filled[next_free[value]] = number * 4 + place
+                next_free[value] += 1
     return Rows(starts, filled)
-
-
-def _paged(texts: Sequence[bytes]) -> tuple[array[int], list[bytes]]:
-    """Where each text starts when all stand one after the other, and that text in compressed pages."""
-    starts = array("I", [0])
-    at = 0
-    for text in texts:
-        at += len(text)
-        starts.append(at)
-    whole = b"".join(texts)
-    return starts, [zlib.compress(whole[i : i + PAGE], 6) for i in range(0, len(whole), PAGE)]
