@@ -346,28 +346,15 @@ class Context:
         wanted = Wanted(self.kernel, exact, package, suite, architecture)
         return fetch(wanted, self.store, progress=progress, sysroot=self.sysroot)
 
-    def pack(
-        self,
-        sources: Sequence[str | os.PathLike[str]],
-        output: str | os.PathLike[str],
-        *,
-        build: str | os.PathLike[str] | None = None,
-        progress: Progress | None = None,
-        **how: Any,
-    ) -> Packed:
+    def pack(self, sources: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str], **how: Any) -> Packed:
         """Pack headers into the archive *output*, as the kernel's own script would; it appears whole or not at all.
 
-        *sources* is one source tree (with *build*, its build tree), build or header directory, or packages, or the
-        release of a kernel whose packages are here or can be downloaded. *how*: ``keep_comments``, ``level``,
-        ``threads`` of :func:`kheaders.packing.pack.pack`. Raises PackError, UsageError, FetchError.
+        *sources*: a source tree (with ``build``, its build tree), a build or header directory, packages, or a release.
+        *how*: as for :func:`kheaders.packing.named.pack`. Raises PackError, UsageError, FetchError.
         """
-        from kheaders.packing import named, pack
+        from kheaders.packing.named import pack
 
-        mtime = pack.timestamp(os.environ)
-        material = named.gather(self, sources, build, progress)
-        if progress is not None:
-            progress("pack", None, None)
-        return pack.pack(material, Path(output), mtime=mtime, **how)
+        return pack(self, sources, Path(output), **how)
 
     @property
     def module(self) -> Carrier:

@@ -64,7 +64,7 @@ def _warm(args: argparse.Namespace) -> int:
     blob = None
     if args.blob:
         with progress.stages() as report:
-            blob = context.build_blob(None, lambda stage: report(stage, None, None))
+            blob = context.build_blob(None, report)
     if args.json:
         facts = {"path": str(entry.path), "release": found.facts.release, "source": found.candidate.source}
         output.say_json({**facts, "blob": str(blob) if blob else None})

@@ -6,11 +6,12 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from kheaders.debpkg import AR_MAGIC, UTSRELEASE, control, is_header_package
 from kheaders.errors import PackError, UsageError
 from kheaders.kernel import Kernel, check_release
+from kheaders.packing import pack as packer
 from kheaders.packing.material import Material, from_directory, from_packages
 from kheaders.sources.stored import PACKAGE, fetched_key, kept_packages
 from kheaders.sources.trees import AUTOCONF, KCONFIG
@@ -52,6 +53,27 @@ def gather(
         return of_kernel(other.kernel, other.store, lambda: other.fetch(progress=progress))
     srcarch = context.kernel.srcarch if context.machine_named else None
     return material([Path(w) for w in words], build=Path(build) if build is not None else None, srcarch=srcarch)
+
+
+def pack(
+    context: Surroundings,
+    sources: Sequence[str | os.PathLike[str]],
+    output: Path,
+    *,
+    build: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    **how: Any,
+) -> packer.Packed:
+    """Gather what *sources* name and pack it to *output*, with the time that the environment asks for.
+
+    *build* is the build tree of a source tree; *how*: ``keep_comments``, ``level``, ``threads`` of
+    :func:`kheaders.packing.pack.pack`. Raises PackError, ArchiveError, UsageError, FetchError.
+    """
+    mtime = packer.timestamp(os.environ)
+    found = gather(context, sources, build, progress)
+    if progress is not None:
+        progress("pack", None, None)
+    return packer.pack(found, output, mtime=mtime, **how)
 
 
 def material(sources: Sequence[Path], *, build: Path | None = None, srcarch: str | None = None) -> Material:
