@@ -9,14 +9,15 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from builders import need
+from builders import command, need
 from builders.guest import image, kernels, machine
+from builders.guest.workshop import Workshop
 from builders.kernel_archive import Unobtainable
-from kheaders.api import Context
 from kheaders.objects import compare
 
 pytestmark = [pytest.mark.guest, pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -24,71 +25,44 @@ pytestmark = [pytest.mark.guest, pytest.mark.network, pytest.mark.slow, pytest.m
 HERE = Path(__file__).parent
 OTHER = {"5.10": "6.1", "6.1": "5.10", "6.12": "6.1", "7.2": "6.1"}
 """Series → the one whose module it must refuse."""
+CORE = "6.1"
+"""The series that the one object for all kernels is compiled on, where ``compile`` knows ``--core``."""
+REBUILT = "6.1"
+"""The series that is also given headers of another configuration under its own release."""
 SHIPPED = "6.12"
 """The series whose guest makes its blob from the form for shipping, which takes it a minute; others get it ready."""
 
 
 @pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Modules that were built already, by series."""
-    return {}
-
-
-def module_of(series: str, modules: dict[str, Path], directory: Path) -> Path:
-    """The module of a series, with the archive beside it."""
-    if series not in modules:
-        kernel = kernels.obtain(series)
-        place = directory / series
-        place.mkdir(exist_ok=True)
-        archive = place / "kheaders.tar.xz"
-        Context.open(cache=str(place / "cache"), store=str(place / "store")).pack(kernel.debs, archive)
-        kernels.build_module(kernel, archive, place / "kheaders_archive.ko")
-        modules[series] = place / "kheaders_archive.ko"
-    return modules[series]
-
-
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where modules and blobs are made; large, so not kept."""
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    """Where archives, modules and blobs are made; large, so not kept."""
     place = tmp_path_factory.mktemp("workshop")
-    yield place
+    yield Workshop(place)
     shutil.rmtree(place)
 
 
-def blob_of(archive: Path, place: Path, *, shipped: bool) -> Path:
-    """The blob of an archive, *shipped* in the form for that."""
-    from kheaders.interface.transfer import export
-
-    context = Context.open(headers=archive, cache=str(place / "cache"), store=str(place / "store"))
-    path = context.build_blob(place / "blob.kheaders")
-    if not shipped:
-        return path
-    with context.blob(path) as blob:
-        export(blob, place / "blob.kheaders.xz")
-    return place / "blob.kheaders.xz"
-
-
 @pytest.mark.parametrize("series", kernels.SERIES)
-def test_the_whole_road(series: str, modules: dict[str, Path], workshop: Path, tmp_path: Path) -> None:
+def test_the_whole_road(series: str, workshop: Workshop, tmp_path: Path) -> None:
     need.guests()
     try:
         qemu, root, kernel = machine.find_qemu(), image.root_image(), kernels.obtain(series)
-        module, other = (module_of(name, modules, workshop) for name in (series, OTHER[series]))
+        files = {
+            "python/kheaders": need.CHECKOUT / "src/kheaders",
+            "programs": HERE / "programs",
+            "programs/bpf_support.h": need.CHECKOUT / "examples/bpf_support.h",
+            **{path.name: path for path in (HERE / "inside").glob("*.py")},
+            "kheaders.tar.xz": workshop.archive(series),
+            "kheaders_archive.ko": workshop.module(series),
+            "other.ko": workshop.module(OTHER[series]),
+        }
+        blob = workshop.blob(series, shipped=series == SHIPPED)
+        files[blob.name] = blob
+        if series == REBUILT and find_spec("kheaders.agreement"):
+            files["rebuilt.ko"] = workshop.rebuilt(series)
+        if "--core" in command.options_of("compile"):
+            files["core.o"] = workshop.core_object(CORE)
     except Unobtainable as error:
         pytest.fail(f"no guest, though one was asked for: {error}", pytrace=False)
-    blob = blob_of(module.with_name("kheaders.tar.xz"), tmp_path, shipped=series == SHIPPED)
-    files = {
-        "python/kheaders": need.CHECKOUT / "src/kheaders",
-        "programs": HERE / "programs",
-        "programs/bpf_support.h": need.CHECKOUT / "examples/bpf_support.h",
-        "main.py": HERE / "inside/main.py",
-        "steps.py": HERE / "inside/steps.py",
-        "loader.py": HERE / "inside/loader.py",
-        "kheaders_archive.ko": module,
-        "other.ko": other,
-        "kheaders.tar.xz": module.with_name("kheaders.tar.xz"),
-        blob.name: blob,
-    }
     payload = machine.payload(tmp_path / "payload.tar", files)
     disk = tmp_path / "root.img"
     shutil.copy(root, disk)
@@ -100,10 +74,9 @@ def test_the_whole_road(series: str, modules: dict[str, Path], workshop: Path, t
         report(series, second, "boot2")
     finally:
         disk.unlink()
+        payload.unlink()
     for name in ("kprobe", "tracepoint", "fentry"):
         assert first.files[f"{name}.o"] == second.files[f"{name}.o"], f"{name} became another object after the reboot"
-    (tmp_path / "slice.o").write_bytes(first.files["kprobe.o"])
-    (tmp_path / "full.o").write_bytes(first.files["full.o"])
     code = [d for d in compare(first.files["kprobe.o"], first.files["full.o"]) if d.kind != "BTF"]
     assert not code, f"the slice's code differs from that of the full headers: {code}"
 

@@ -179,6 +179,25 @@ def see_users_fire() -> object:
     return hold_fire(True)
 
 
+def rebuilt_headers_are_told_apart() -> object:
+    """Headers of another configuration that state this very release: found, compared with the kernel's BTF, refused."""
+    kheaders("module", "load", f"{PAYLOAD}/rebuilt.ko")
+    doctor = kheaders("doctor", "--json", expect=3).json
+    kheaders("module", "unload")
+    row = sources(doctor)["sysfs"]
+    check(doctor["chosen"] is None and "task_struct" in str(row["reason"]), row)
+    return row["reason"]
+
+
+def object_of_another_kernel_fires() -> object:
+    """What was compiled once, with --core, loads and reads the right members here."""
+    facts = run([PYTHON, f"{PAYLOAD}/loader.py", f"{PAYLOAD}/core.o"]).json
+    seen = facts["seen"]
+    assert isinstance(seen, dict)
+    check(seen["hits"] >= 1 and all(seen[fact] == facts[fact] for fact in ("tgid", "parent", "comm")), facts)
+    return seen
+
+
 def load_read_unload_in_a_loop() -> object:
     """Readers never stop; they see the whole archive, none, or one that vanished under them, and nothing else."""
     with open(ARCHIVE, "rb") as file:
@@ -286,6 +305,10 @@ def main() -> int:
     second = (nothing_stale_is_left, nothing_stale_is_used, compile_as_root, compile_as_user, see_users_fire, no_oops)
     for function in first if number == 1 else second:
         steps.step(function)
+    if number == 1 and os.path.exists(f"{PAYLOAD}/rebuilt.ko"):
+        steps.step(rebuilt_headers_are_told_apart)
+    if number == 1 and os.path.exists(f"{PAYLOAD}/core.o"):
+        steps.step(object_of_another_kernel_fires)
     for name in PROGRAMS:
         if os.path.exists(f"/root/objects/{name}.o"):
             shutil.copy(f"/root/objects/{name}.o", f"/run/results/{name}.o")
