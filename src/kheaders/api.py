@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kheaders import kernel as kernels
 from kheaders import settings as settings_module
+from kheaders.archive_api import ArchiveCalls
 from kheaders.compilers import find as compilers
 from kheaders.compilers.find import Compiler
 from kheaders.errors import UsageError
@@ -37,13 +38,11 @@ if TYPE_CHECKING:
     from kheaders.interface.blob import Blob
     from kheaders.interface.lookup import Item
     from kheaders.interface.slice import Slice
-    from kheaders.kmodule.carrier import Carrier
-    from kheaders.packing.pack import Packed
 
 Progress = Callable[[str, "int | None", "int | None"], None]
 
 
-class Context:
+class Context(ArchiveCalls):
     """Which kernel, where to look, and with which settings; the rest follows. Make one with :meth:`open`."""
 
     def __init__(
@@ -345,28 +344,6 @@ class Context:
         exact = self.kernel.release if self.named else None
         wanted = Wanted(self.kernel, exact, package, suite, architecture)
         return fetch(wanted, self.store, progress=progress, sysroot=self.sysroot)
-
-    def pack(self, sources: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str], **how: Any) -> Packed:
-        """Pack headers into the archive *output*, as the kernel's own script would; it appears whole or not at all.
-
-        *sources*: a source tree (with ``build``, its build tree), a build or header directory, packages, or a release.
-        *how*: as for :func:`kheaders.packing.named.pack`. Raises PackError, UsageError, FetchError.
-        """
-        from kheaders.packing.named import pack
-
-        return pack(self, sources, Path(output), **how)
-
-    @property
-    def module(self) -> Carrier:
-        """The module that carries an archive, for the context's kernel."""
-        from kheaders.kmodule.carrier import Carrier
-
-        return Carrier(self.kernel, self.store, lambda directory, archive: self.pack([directory], archive))
-
-    def of_kernel(self, release: str) -> Context:
-        """The same for the kernel *release*."""
-        kernel = kernels.named(release, machine=self.kernel.machine if self.machine_named else "", sysroot=self.sysroot)
-        return Context(kernel, self.settings, self.store, self.sysroot, None, True, self.machine_named)
 
     def _slices(self, named: str | os.PathLike[str] | None, form: FormName) -> Blob | None:
         """The blob that a compile in *form* may cut slices from, if there is one."""

@@ -34,9 +34,8 @@ class Surroundings(Protocol):
         """The same for another kernel."""
         ...
 
-    def fetch(self, *, progress: Progress | None = None) -> object:
-        """Put the kernel's packages into the store."""
-        ...
+    fetch: Callable[..., Any]
+    """Puts the kernel's packages into the store; takes ``progress``."""
 
 
 def gather(
