@@ -70,7 +70,9 @@ def test_the_whole_road(series: str, workshop: Workshop, tmp_path: Path) -> None
     try:
         first = machine.boot(qemu, kernel.image, disks, tmp_path, timeout=600, words="kheaders.boot=1")
         report(series, first, "boot1")
-        second = machine.boot(qemu, kernel.image, disks, tmp_path, timeout=300, words="kheaders.boot=2")
+        second = machine.boot(
+            qemu, kernel.image, disks, tmp_path, timeout=300, words="kheaders.boot=2 lockdown=integrity"
+        )
         report(series, second, "boot2")
     finally:
         disk.unlink()

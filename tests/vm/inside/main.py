@@ -274,6 +274,15 @@ def nothing_stale_is_used() -> None:
         kheaders("locate", user=user, expect=3)
 
 
+def locked_down() -> None:
+    """The second boot is locked down (lockdown=integrity): no module without a signature, and the reason is told."""
+    with open("/sys/kernel/security/lockdown") as file:
+        check("[integrity]" in file.read(), "the kernel is not locked down")
+    said = kheaders("module", "load", MODULE, expect=13).err
+    check("is locked down" in said or "asks for a signature" in said, said)
+    check(not os.path.exists(SHOWN), "loaded all the same")
+
+
 def main() -> int:
     """Run the steps of this boot."""
     os.makedirs(f"/run/user/{USER}", exist_ok=True)
@@ -302,7 +311,15 @@ def main() -> int:
         leave_stale_things,
         no_oops,
     )
-    second = (nothing_stale_is_left, nothing_stale_is_used, compile_as_root, compile_as_user, see_users_fire, no_oops)
+    second = (
+        nothing_stale_is_left,
+        nothing_stale_is_used,
+        locked_down,
+        compile_as_root,
+        compile_as_user,
+        see_users_fire,
+        no_oops,
+    )
     for function in first if number == 1 else second:
         steps.step(function)
     if number == 1 and os.path.exists(f"{PAYLOAD}/rebuilt.ko"):
