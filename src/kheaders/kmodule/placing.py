@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from kheaders.newfile import Destination
 from kheaders.run import run, which
 from kheaders.sources.trees import untrusted
 from kheaders.version import VERSION
+
+
+_PLAIN = re.compile(r"/[\w./+@-]+")
 
 
 def install(module: facts.ModuleFile, kernel: Kernel, *, tools: str | None = None) -> Path:
@@ -82,4 +86,6 @@ def _program() -> str:
     fault = untrusted(Path(os.path.realpath(found)).parent)
     if fault:
         raise ModuleError(f"{found}: root is to run it, but {fault}", "install kheaders for the system")
+    if not _PLAIN.fullmatch(str(found)):
+        raise ModuleError(f"{found}: a path of such characters cannot stand in a script", "install kheaders elsewhere")
     return str(found)
