@@ -244,8 +244,9 @@ def load_read_unload_in_a_loop() -> object:
 
 def leave_stale_things() -> None:
     """What other tools, and an earlier boot, could leave behind for the next one to stumble on."""
+    enough = ("./include/linux/k", "./include/generated/")  # bcc asks for kconfig.h alone
     with tarfile.open(ARCHIVE) as tar:
-        tar.extractall(f"/tmp/kheaders-{RELEASE}")
+        tar.extractall(f"/tmp/kheaders-{RELEASE}", [entry for entry in tar if entry.name.startswith(enough)])
     os.symlink(f"/tmp/kheaders-{RELEASE}", f"/var/tmp/kheaders-{RELEASE}")
 
 
