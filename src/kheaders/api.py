@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from kheaders import kernel as kernels
 from kheaders import settings as settings_module
+from kheaders.archive_api import ArchiveCalls
 from kheaders.compilers import find as compilers
 from kheaders.compilers.find import Compiler
 from kheaders.errors import UsageError
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, "int | None", "int | None"], None]
 
 
-class Context(TypeCalls):
+class Context(TypeCalls, ArchiveCalls):
     """Which kernel, where to look, and with which settings; the rest follows. Make one with :meth:`open`."""
 
     def __init__(

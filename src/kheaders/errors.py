@@ -13,6 +13,8 @@
     ├── CompileFailed             the compiler refused the program                   exit 7
     │   └── HostAssembly          the program reaches inline assembly of the host
     ├── FetchError                a download failed                                  exit 8
+    ├── PackError                 headers cannot be packed, or the archive not written  exit 12
+    ├── ModuleError               the module with the archive cannot be made, loaded or removed  exit 13
     └── ToolError                 another program is missing, failed or hung         exit 9
         ├── ToolMissing
         ├── ToolFailed
@@ -80,6 +82,18 @@ class BtfError(KheadersError):
     """BTF is damaged, is no BTF, or lacks what is asked for; the message names the byte offset where there is one."""
 
     exit_code = 11
+
+
+class PackError(KheadersError):
+    """A tree whose headers cannot be packed, or a place where the archive cannot be written."""
+
+    exit_code = 12
+
+
+class ModuleError(KheadersError):
+    """The kernel module that carries an archive cannot be built, installed, loaded or removed."""
+
+    exit_code = 13
 
 
 class StoreError(KheadersError):

@@ -27,6 +27,9 @@ COMMANDS = {
     "verify": "compare the headers' types with the kernel's own, and list each difference",
     "types": "print the kernel's types as C, from its BTF: a vmlinux.h, or those that are named",
     "slice": "print the few lines of C that a program needs from the kernel",
+    "pack": "pack a kernel's headers into an archive, as the kernel's own script would",
+    "module": "build, install, load or remove the module that carries an archive",
+    "boot": "have headers found and verified at each boot",
     "cache": "list or clear what is kept in the store",
     "completion": "print a script that completes kheaders' words in a shell",
 }

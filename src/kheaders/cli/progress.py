@@ -16,6 +16,8 @@ STAGES = {
     "packages": "downloading packages",
     "checking": "unpacking and verifying headers",
     "headers": "finding and verifying headers",
+    "pack": "packing headers",
+    "module": "building the module",
     "extract": "writing headers",
     "survey": "looking which headers can be included",
     "index": "preprocessing and indexing every header",
