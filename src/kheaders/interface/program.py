@@ -18,8 +18,19 @@ _NOISE = re.compile(rb'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\
 _SPLICE = re.compile(rb"\\\r?\n")
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
 _HAS = re.compile(rb'__has_include(?:_next)?[ \t]*\([ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')
-_COMPUTED = re.compile(rb"^[ \t]*#[ \t]*(?:include|include_next)\b[ \t]*[A-Za-z_]", re.M)
+_COMPUTED = re.compile(rb"^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*[A-Za-z_]", re.M)
+_NAMED = re.compile(rb'^[ \t]*#[ \t]*define[ \t]+\w+[ \t]+(?:<([^>\n]+)>|"([^"\n]+)")[ \t]*$', re.M)
+_FLOW = re.compile(
+    rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|endif|include|include_next|import|define|undef)\b[ \t]*(\w*)", re.M
+)
+_MARK = b"\xef\xbb\xbf"
+"""What some editors put before UTF-8; compilers skip it."""
+_HASH = re.compile(rb"^([ \t]*)%:", re.M)
+_DIGRAPH = re.compile(rb"<%|%>|<:|:>|%:%:")
+_DIGRAPHS = {b"<%": b"{", b"%>": b"}", b"<:": b"[", b":>": b"]", b"%:%:": b"##"}
 _WORD = re.compile(rb"[A-Za-z_]\w*")
+_TOKEN = re.compile(rb"\w+")
+_NUMBER = re.compile(rb"\b\d\w*")
 _TOUCH = re.compile(rb"(?:->|\.)\s*([A-Za-z_]\w*)")
 _DIRECTIVE = re.compile(rb"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
 _PASTING = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+((?:[^\n\\]|\\.)*)", re.M | re.S)
@@ -47,8 +58,14 @@ class Program(NamedTuple):
     """Names in include lines that none of the user's own files answers: headers of the kernel, or of the compiler."""
     pastes: tuple[str, ...]
     """The program's own macros that paste words together, as ``NAME(parameters) body``."""
-    computed: bool
-    """Whether an include line's name is made by a macro, so that not all are known."""
+    pasted: frozenset[str]
+    """What such macros, or those that use them, may paste: words and numbers in their arguments, and in those's bodies."""
+    numbers: frozenset[str]
+    """Tokens that begin with a digit: a name may end with one by pasting."""
+    uncertain: bool
+    """Whether it takes a preprocessor to say which include lines count: they are conditional, or made by macros."""
+    taken: frozenset[str] | None = None
+    """Those of the include lines that count, where a preprocessor was asked."""
 
 
 def read(text: bytes, directory: str | None, user_directories: Sequence[str]) -> Program:
@@ -60,18 +77,23 @@ def read(text: bytes, directory: str | None, user_directories: Sequence[str]) ->
     strong: set[bytes] = set()
     weak: set[bytes] = set()
     includes: dict[str, None] = {}
-    computed = False
+    computed = uncertain = False
     pastes: list[str] = []
+    bodies: dict[bytes, set[bytes]] = {}
+    digits: set[bytes] = set()
     calls: dict[bytes, set[bytes]] = {}
     own_macros: set[bytes] = set()
     seen: set[str] = set()
     todo = [(text, directory)]
     while todo:
         current, place = todo.pop()
-        bare = _NOISE.sub(_uncomment, _SPLICE.sub(b"", current))
+        bare = _NOISE.sub(_uncomment, _SPLICE.sub(b"", current.removeprefix(_MARK)))
+        bare = _HASH.sub(rb"\1#", bare) if b"%:" in bare else bare
         clean = _NOISE.sub(_blank, bare)
+        clean = _DIGRAPH.sub(_spelled, clean) if _DIGRAPH.search(clean) else clean
         computed = computed or _COMPUTED.search(clean) is not None
-        for name, quoted in _include_lines(bare):
+        uncertain = uncertain or computed or _conditional(clean)
+        for name, quoted in _include_lines(bare) + (_named_lines(bare) if computed else []):
             found = _user_file(name, [place] if quoted and place is not None else [], user_directories)
             if found is None:
                 includes[name] = None
@@ -80,7 +102,10 @@ def read(text: bytes, directory: str | None, user_directories: Sequence[str]) ->
                 todo.append((found[1], os.path.dirname(found[0])))
         if b"##" in clean:
             pastes += [m[1].decode("utf-8", "replace") for m in _PASTING.finditer(clean) if b"##" in m[1]]
+        for match in _OWN.finditer(clean) if b"define" in clean else ():
+            bodies.setdefault(match[1], set()).update(_TOKEN.findall(match[2]))
         words.update(_WORD.findall(clean))
+        digits.update(_NUMBER.findall(clean))
         touched.update(_TOUCH.findall(clean))
         _arguments(clean, calls)
         own_macros.update(_OWN_MACRO.findall(clean))
@@ -98,13 +123,19 @@ def read(text: bytes, directory: str | None, user_directories: Sequence[str]) ->
         _text(weak),
         tuple(includes),
         tuple(pastes),
-        computed,
+        _text(_pasted(pastes, bodies, calls)),
+        _text(digits),
+        uncertain,
     )
 
 
 def _blank(match: re.Match[bytes]) -> bytes:
     token = match[0]
     return b" " if token.startswith(b"/") else token[:1] + token[-1:]
+
+
+def _spelled(match: re.Match[bytes]) -> bytes:
+    return _DIGRAPHS[match[0]]
 
 
 def _uncomment(match: re.Match[bytes]) -> bytes:
@@ -117,6 +148,29 @@ def _include_lines(bare: bytes) -> list[tuple[str, bool]]:
         return []
     found = _INCLUDE.findall(bare) + (_HAS.findall(bare) if b"__has_include" in bare else [])
     return [((angled or quoted).decode("utf-8", "replace"), bool(quoted)) for angled, quoted in found]
+
+
+def _named_lines(bare: bytes) -> list[tuple[str, bool]]:
+    """What macros say that an include line may be made of."""
+    found = _NAMED.findall(bare) if b".h" in bare else []
+    return [((angled or quoted).decode("utf-8", "replace"), bool(quoted)) for angled, quoted in found]
+
+
+def _conditional(clean: bytes) -> bool:
+    """Whether an include line stands between ``#if`` and ``#endif``, other than those of the file's own guard."""
+    depth, guard, last = 0, False, (b"", b"")
+    for number, match in enumerate(_FLOW.finditer(clean)):
+        word = match[1]
+        if word == b"endif":
+            depth -= 1
+        elif word.startswith(b"if"):
+            depth += 1
+        elif word == b"define":
+            guard = guard or (number == 1 and last == (b"ifndef", match[2]))
+        elif word != b"undef" and depth > guard:
+            return True
+        last = (word, match[2])
+    return False
 
 
 def _user_file(name: str, beside: list[str], directories: Sequence[str]) -> tuple[str, bytes] | None:
@@ -150,11 +204,26 @@ def _arguments(clean: bytes, calls: dict[bytes, set[bytes]]) -> None:
         if name not in _NO_CALLS:
             limit = match.end() + _ARGUMENTS
             end = _ENDS.search(clean, match.end(), limit)
-            found = _WORD.findall(clean, match.end(), end.start() if end else limit)
+            found = _TOKEN.findall(clean, match.end(), end.start() if end else limit)
             calls.setdefault(name, set()).update(found)
 
 
+def _pasted(pastes: list[str], bodies: Mapping[bytes, set[bytes]], calls: Mapping[bytes, set[bytes]]) -> set[bytes]:
+    """What may be pasted by the program's own macros that paste, and by those that use them."""
+    pasters = {match[0].encode() for paste in pastes if (match := re.match(r"\w+", paste))}
+    while more := {name for name, words in bodies.items() if name not in pasters and not pasters.isdisjoint(words)}:
+        pasters |= more
+    found: set[bytes] = set()
+    todo = {word for name in pasters for word in calls.get(name, ())}
+    while todo:
+        found |= todo
+        # a macro among them may have been replaced before it is pasted
+        todo = {word for name in todo for word in bodies.get(name, ())} - found
+    return found
+
+
 _NO_CALLS = declaration.KEYWORDS | {b"defined"}
+_OWN = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)([^\n]*)", re.M)
 _OWN_MACRO = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)\(", re.M)
 _FORWARD = re.compile(rb"\bstruct\s+([A-Za-z_]\w*)\s*;")
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from itertools import product
+from math import prod
 from typing import NamedTuple
 
 from kheaders.errors import BlobError
@@ -24,6 +26,8 @@ _WORDS, _STRONG, _WEAK, _MEMBERS, _TOUCHED = range(NAME_ROWS.index("touched") + 
 _PIECES = re.compile(r"(?:\w+\s*##\s*)+\w+")
 _TOUCH = re.compile(r"(?:->|\.)\s*([A-Za-z_]\w*)")
 _PREFIX_LIMIT = 24
+_WAYS_LIMIT = 4096
+"""Names that one pasting can make at most to be looked up; of more, only those that the compiler misses are had."""
 # A word boundary in front would keep the searches from jumping to the letters s, u and e.
 _STRUCT = re.compile(rb"struct(?<!\wstruct)\s+([A-Za-z_]\w*)")
 _OTHER_TAGS = re.compile(rb"(?:union(?<!\wunion)|enum(?<!\wenum))\s+([A-Za-z_]\w*)")
@@ -41,6 +45,8 @@ class Slice(NamedTuple):
     """Include lines that the kernel has no header for."""
     failed: tuple[tuple[str, str], ...]
     """Visible headers that cannot be included on this kernel, each with the reason."""
+    visible: bytes = b""
+    """1 for each file of the blob that the include lines make visible."""
 
     @property
     def lines(self) -> int:
@@ -75,7 +81,8 @@ class Cutter:
         self._own: set[int] = set()
         self._own_tags: set[int] = set()
         self._direct: set[str] = set()
-        self._words: set[str] = set()
+        self._words: frozenset[str] = frozenset()
+        self._pastable: set[str] = set()
 
     def cut(self, program: Program, needs: Needs | None = None) -> Slice:
         """The slice of *program*, with what *needs* adds. Raises BlobError for a damaged blob."""
@@ -86,20 +93,26 @@ class Cutter:
 
     def _cut(self, program: Program, needs: Needs | None) -> Slice:
         blob = self._blob
-        includes, unknown = self._see(program.includes)
+        includes, unknown = self._see(program)
         wanted = set(program.words)
         if needs is not None:
             wanted |= needs.names | needs.tags
         numbers = blob.numbers(wanted)
-        self._own = {numbers[name] for name in program.declared if name in numbers}
-        self._own_tags = {numbers[name] for name in program.defined if name in numbers}
+        # what the compiler misses, the program does not declare after all: its declaration is not compiled
+        missed_names, missed_tags = (needs.names, needs.tags) if needs else (set(), set())
+        self._own = {numbers[name] for name in program.declared - missed_names if name in numbers}
+        self._own_tags = {numbers[name] for name in program.defined - missed_tags if name in numbers}
         touched = set(program.touched)
         for name, words in program.calls.items():
             known = numbers.get(name)
             if name in program.own_macros or (known is not None and self._definition(known) is not None):
                 touched |= words
         self._touched = {numbers[name] for name in touched if name in numbers}
-        self._words = set(program.words)
+        self._words = program.words | program.numbers
+        self._pastable = set(program.pasted)
+        for name, words in program.calls.items():
+            if "##" in self._body(numbers.get(name)):
+                self._pastable |= words
         for name in program.words:
             if name in numbers:
                 self._macro(numbers[name])
@@ -118,11 +131,10 @@ class Cutter:
                 self._need(numbers[tag])
         self._settle()
         failed = tuple((path, reason) for path, reason in blob.failed.items() if self._fails(path, reason))
-        return Slice(
-            self._print(program), tuple(sorted(self._decls)), tuple(sorted(self._macros)), includes, unknown, failed
-        )
+        chosen = tuple(sorted(self._decls)), tuple(sorted(self._macros))
+        return Slice(self._print(program), *chosen, includes, unknown, failed, bytes(self._visible))
 
-    def _see(self, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _see(self, program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Mark the files that include lines make visible."""
         numbers = self._blob.file_numbers
         starts, values = self._blob.array("includes.starts"), self._blob.array("includes.values")
@@ -130,13 +142,15 @@ class Cutter:
         todo = [numbers[ALWAYS]] if ALWAYS in numbers else []
         found, unknown = [], []
         left_out = self._blob.failed
-        for name in names:
+        for name in program.includes:
             paths = (os.path.normpath(f"{place}/{name}") for place in self._search)
             path = next((path for path in paths if path in numbers or path in left_out), None)
             if path is None:
                 unknown.append(name)
                 continue
             found.append(name)
+            if program.taken is not None and name not in program.taken:
+                continue
             self._direct.add(path)
             if path in numbers:
                 todo.append(numbers[path])
@@ -220,15 +234,28 @@ class Cutter:
             parts = re.split(r"\s*##\s*", pieces)
             fixed = [part for part in parts if part not in parameters and part != "__VA_ARGS__"]
             if parts[0] in fixed and len(parts[0]) > 2:
-                prefixed = self._blob.prefixed(parts[0], 4000)
+                prefixed = self._blob.prefixed(parts[0], _PREFIX_LIMIT + 1)
                 if len(prefixed) > _PREFIX_LIMIT:
-                    prefixed = [name for name in prefixed if name[len(parts[0]) :] in self._words]
+                    prefixed = [parts[0] + word for word in self._words]
                 found.update(self._blob.numbers(prefixed))
             if parts[-1] in fixed:
                 found.update(self._blob.numbers({word + parts[-1] for word in self._words}))
+            if not fixed or (parts[0] not in fixed and parts[-1] not in fixed):
+                found.update(self._blob.numbers(self._joined(parts, fixed)))
             for word in fixed:
                 found.update(self._blob.numbers({word}))
         return list(found.values())
+
+    def _joined(self, parts: list[str], fixed: list[str]) -> Iterable[str]:
+        """Every way to fill the parts that are parameters, if there are not too many ways."""
+        choices = [[part] if part in fixed else sorted(self._pastable) for part in parts]
+        ways = prod(map(len, choices))
+        return map("".join, product(*choices)) if ways <= _WAYS_LIMIT else ()
+
+    def _body(self, name: int | None) -> str:
+        """The text of a macro in force, or nothing."""
+        number = None if name is None else self._definition(name)
+        return "" if number is None else self._blob.macro(number).decode("utf-8", "replace")
 
     def _name(self, first: int) -> None:
         if first in self._names_done:
