@@ -64,6 +64,8 @@ def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes) -> Slic
     if piece.failed:
         path, why = piece.failed[0]
         return SliceAttempt(blob, program, piece, None, f"{path} cannot be included on kernel {release}: {why}")
+    if piece.doubt:
+        return SliceAttempt(blob, program, piece, None, piece.doubt)
     result = _compile(form, compiler, job, piece)
     for _ in range(ROUNDS - 1):
         more = lacking(result.diagnostics)
@@ -152,6 +154,10 @@ def _with_options(text: bytes, job: Job) -> bytes:
             lines.append(f'#include "{next(words, "")}"')
         elif word == "-D":
             lines.append(f"#define {next(words, '').replace('=', ' ', 1)}")
+        elif word == "-U":
+            lines.append(f"#undef {next(words, '')}")
+        elif word.startswith("-U"):
+            lines.append(f"#undef {word[2:]}")
         elif word.startswith("-D"):
             lines.append(f"#define {word[2:].replace('=', ' ', 1)}")
     return "\n".join([*lines, ""]).encode("utf-8", "surrogateescape") + text if lines else text

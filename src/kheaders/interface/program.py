@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from kheaders.interface import declaration, splitter
+from kheaders.interface import declaration, order, splitter
 
 FILE_LIMIT = 16 << 20
 _NOISE = re.compile(rb'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?', re.S)
@@ -59,17 +59,29 @@ class Program(NamedTuple):
     pastes: tuple[str, ...]
     """The program's own macros that paste words together, as ``NAME(parameters) body``."""
     pasted: frozenset[str]
-    """What such macros, or those that use them, may paste: words and numbers in their arguments, and in those's bodies."""
+    """What such macros, or those that use them, may paste: words and numbers of their arguments."""
     numbers: frozenset[str]
     """Tokens that begin with a digit: a name may end with one by pasting."""
+    early: Mapping[str, str | None]
+    """Macros that it defines before it includes a header of the kernel → body; None for one that it undefines."""
+    bare: Mapping[str, str]
+    """Include lines of kernel headers that are lists without a guard → text, read as the program's own."""
     uncertain: bool
     """Whether it takes a preprocessor to say which include lines count: they are conditional, or made by macros."""
     taken: frozenset[str] | None = None
     """Those of the include lines that count, where a preprocessor was asked."""
 
 
-def read(text: bytes, directory: str | None, user_directories: Sequence[str]) -> Program:
-    """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input)."""
+def read(
+    text: bytes,
+    directory: str | None,
+    user_directories: Sequence[str],
+    kernels_list: Callable[[str], str | None] = lambda name: None,
+) -> Program:
+    """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input).
+
+    *kernels_list* gives the text of a kernel header that must be read as one of the program's own, by its include line.
+    """
     words: set[bytes] = set()
     touched: set[bytes] = set()
     declared: set[bytes] = set()
@@ -84,9 +96,12 @@ def read(text: bytes, directory: str | None, user_directories: Sequence[str]) ->
     calls: dict[bytes, set[bytes]] = {}
     own_macros: set[bytes] = set()
     seen: set[str] = set()
-    todo = [(text, directory)]
+    bare_lists: dict[str, str] = {}
+    events: dict[str, list[order.Event]] = {}
+    found_as: dict[tuple[str, str], str] = {}
+    todo = [(text, directory, "")]
     while todo:
-        current, place = todo.pop()
+        current, place, path = todo.pop()
         bare = _NOISE.sub(_uncomment, _SPLICE.sub(b"", current.removeprefix(_MARK)))
         bare = _HASH.sub(rb"\1#", bare) if b"%:" in bare else bare
         clean = _NOISE.sub(_blank, bare)
@@ -97,9 +112,15 @@ def read(text: bytes, directory: str | None, user_directories: Sequence[str]) ->
             found = _user_file(name, [place] if quoted and place is not None else [], user_directories)
             if found is None:
                 includes[name] = None
-            elif found[0] not in seen:
+                if name not in bare_lists and (listed := kernels_list(name)) is not None:
+                    bare_lists[name] = listed
+                    todo.append((listed.encode(), None, f"<{name}>"))
+                continue
+            found_as[path, name] = found[0]
+            if found[0] not in seen:
                 seen.add(found[0])
-                todo.append((found[1], os.path.dirname(found[0])))
+                todo.append((found[1], os.path.dirname(found[0]), found[0]))
+        events[path] = order.events(bare)
         if b"##" in clean:
             pastes += [m[1].decode("utf-8", "replace") for m in _PASTING.finditer(clean) if b"##" in m[1]]
         for match in _OWN.finditer(clean) if b"define" in clean else ():
@@ -109,7 +130,8 @@ def read(text: bytes, directory: str | None, user_directories: Sequence[str]) ->
         touched.update(_TOUCH.findall(clean))
         _arguments(clean, calls)
         own_macros.update(_OWN_MACRO.findall(clean))
-        _declarations(_DIRECTIVE.sub(b"", clean), declared, defined)
+        if not path.startswith("<"):
+            _declarations(_DIRECTIVE.sub(b"", clean), declared, defined)
         for _, tag, pointer in declaration.TAG.findall(_FORWARD.sub(b" ", clean)):
             (weak if pointer else strong).add(tag)
     return Program(
@@ -125,6 +147,8 @@ def read(text: bytes, directory: str | None, user_directories: Sequence[str]) ->
         tuple(pastes),
         _text(_pasted(pastes, bodies, calls)),
         _text(digits),
+        order.early(events, found_as, ""),
+        bare_lists,
         uncertain,
     )
 

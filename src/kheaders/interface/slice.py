@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import product
 from math import prod
 from typing import NamedTuple
 
 from kheaders.errors import BlobError
+from kheaders.interface import overrides
 from kheaders.interface.blob import Blob
 from kheaders.interface.declaration import KEYWORDS
 from kheaders.interface.program import Program
@@ -47,6 +48,17 @@ class Slice(NamedTuple):
     """Visible headers that cannot be included on this kernel, each with the reason."""
     visible: bytes = b""
     """1 for each file of the blob that the include lines make visible."""
+    stubs: Mapping[str, bytes] = {}
+    """What the compiler must find where include lines are, if that is not nothing."""
+    head: int = -1
+    """Length of the text before those macros that the program defines as well, and that *stubs* define."""
+    doubt: str = ""
+    """Why the headers may mean something else to this program than a blob can tell; empty if they don't."""
+
+    @property
+    def first(self) -> bytes:
+        """The part of the text that is to be included before the program where *stubs* are served."""
+        return self.text if self.head < 0 else self.text[: self.head]
 
     @property
     def lines(self) -> int:
@@ -81,6 +93,7 @@ class Cutter:
         self._own: set[int] = set()
         self._own_tags: set[int] = set()
         self._direct: set[str] = set()
+        self._roots: dict[str, str] = {}
         self._words: frozenset[str] = frozenset()
         self._pastable: set[str] = set()
 
@@ -132,7 +145,24 @@ class Cutter:
         self._settle()
         failed = tuple((path, reason) for path, reason in blob.failed.items() if self._fails(path, reason))
         chosen = tuple(sorted(self._decls)), tuple(sorted(self._macros))
-        return Slice(self._print(program), *chosen, includes, unknown, failed, bytes(self._visible))
+        late, doubt = self._overridden(program.early) if program.early else ({}, "")
+        head, tail = self._print(program, frozenset(late.values()))
+        stubs = {name: text.encode() for name, text in program.bare.items()}
+        if late:
+            stubs.update(overrides.stubs(blob, tuple(late), self._roots))
+        return Slice(head + tail, *chosen, includes, unknown, failed, bytes(self._visible), stubs, len(head), doubt)
+
+    def _overridden(self, early: overrides.Early) -> tuple[dict[str, int], str]:
+        """Macros of the slice that the program defines before its headers do, and what that makes doubtful."""
+        blob = self._blob
+        numbers = blob.numbers(early)
+        known = {name: self._definition(number) for name, number in numbers.items()}
+        force = {name: number for name, number in known.items() if number is not None}
+        given = overrides.reachable(blob, (ALWAYS,))
+        always = {name for name, number in force.items() if given[self._macro_files[number]]}
+        late = {name: number for name, number in force.items() if number in self._macros and name not in always}
+        visible = bytes(self._visible)
+        return late, overrides.doubt(blob, early, force, always, visible, (self._decls, self._macros))
 
     def _see(self, program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Mark the files that include lines make visible."""
@@ -149,8 +179,9 @@ class Cutter:
                 unknown.append(name)
                 continue
             found.append(name)
-            if program.taken is not None and name not in program.taken:
+            if name in program.bare or (program.taken is not None and name not in program.taken):
                 continue
+            self._roots[name] = path
             self._direct.add(path)
             if path in numbers:
                 todo.append(numbers[path])
@@ -319,7 +350,8 @@ class Cutter:
                 del pending[tag]
                 self._need(tag)
 
-    def _print(self, program: Program) -> bytes:
+    def _print(self, program: Program, late: frozenset[int]) -> tuple[bytes, bytes]:
+        """The text, in two parts: macros that the program defines before its headers do are the second."""
         blob, files = self._blob, self._decl_files
         paths = blob.files
         out = []
@@ -328,11 +360,13 @@ class Cutter:
             marker = f'# {page.line(item)} "{paths[files[number]]}" 3\n'.encode()
             out += [marker, blob.declaration(number), b"\n"]
         declarations = b"".join(out)
-        out = [b"#define %s\n" % blob.macro(number) for number in sorted(self._macros)]
-        macros = b"".join(out)
-        tags = {*_STRUCT.findall(declarations), *_STRUCT.findall(macros)}
+        macros, last = (
+            b"".join(b"#define %s\n" % blob.macro(number) for number in sorted(numbers))
+            for numbers in (self._macros - late, late)
+        )
+        tags = {*_STRUCT.findall(declarations), *_STRUCT.findall(macros), *_STRUCT.findall(last)}
         tags.update(tag.encode() for tag in program.weak)
         tags.difference_update(_OTHER_TAGS.findall(declarations), KEYWORDS)
         tags.difference_update(tag.encode() for tag in program.defined)
         forward = [b"struct %s;\n" % tag for tag in sorted(tags)]
-        return b"".join([b"/* cut by kheaders */\n", *forward, declarations, macros])
+        return b"".join([b"/* cut by kheaders */\n", *forward, declarations, macros]), last
