@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def build(
         # it is done while the compiler surveys, when another core would be idle
         with _noted(headers, workers) as noted, umbrella.preprocess(headers, compiler) as passed:
             stage("index")
-            indexed = index.build(passed, resolver, workers)
+            indexed = index.build(passed, resolver, workers, lambda: conditions.macros(noted()))
             failed = passed.failed
             notes = noted()
         stage("write")
@@ -104,7 +105,7 @@ def _read_by_programs(headers: HeaderSet) -> Iterator[tuple[str, bytes]]:
 def _noted(headers: HeaderSet, workers: int) -> Iterator[Callable[[], dict[str, str]]]:
     """Read the headers' conditions, in another process if there may be one; what is yielded waits for them."""
     if workers < 2:
-        yield lambda: conditions.survey(_read_by_programs(headers))
+        yield cache(lambda: conditions.survey(_read_by_programs(headers)))
         return
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
         yield pool.submit(conditions.survey, list(_read_by_programs(headers))).result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -115,12 +116,18 @@ def _words(rest: bytes) -> set[bytes]:
     return set(_WORD.findall(rest)) - {b"defined"}
 
 
-def places(tested: str, names: Mapping[str, object]) -> dict[str, list[tuple[str, int, int, bool]]]:
+def places(tested: str, names: Iterable[str]) -> dict[str, list[tuple[str, int, int, bool]]]:
     """What the note ``tested`` says of *names*: (header, first line, last line, whether it includes)."""
+    lines = tested.split("\n")
     found = {}
-    for line in tested.split("\n"):
-        name, _, rest = line.partition("\t")
-        if name in names:
-            groups = (place.rsplit(" ", 3) for place in rest.split("\t"))
+    for name in names:
+        at = bisect_left(lines, f"{name}\t")
+        if at < len(lines) and lines[at].startswith(f"{name}\t"):
+            groups = (place.rsplit(" ", 3) for place in lines[at].split("\t")[1:])
             found[name] = [(path, int(first), int(last), more == "1") for path, first, last, more in groups]
     return found
+
+
+def macros(notes: Mapping[str, str]) -> list[str]:
+    """The macros that some header tests."""
+    return [line.partition("\t")[0] for line in notes["tested"].split("\n") if line]

@@ -65,7 +65,8 @@ def doubt(
     *force* has the numbers of the definitions in force, *given* the names of those that come before the program;
     *chosen* are the declarations and the macros of the slice.
     """
-    asked = {name: body for name, body in early.items() if body is None or name not in _USUAL}
+    known = blob.numbers(early)  # what no header tests or defines has no number
+    asked = {name: early[name] for name in known if early[name] is None or name not in _USUAL}
     tested = conditions.places(blob.note("tested"), asked) if asked else {}
     own = frozenset(given)
     for name in sorted(tested):

@@ -91,7 +91,7 @@ def read(
     includes: dict[str, None] = {}
     computed = uncertain = False
     pastes: list[str] = []
-    bodies: dict[bytes, set[bytes]] = {}
+    texts: list[bytes] = []
     digits: set[bytes] = set()
     calls: dict[bytes, set[bytes]] = {}
     own_macros: set[bytes] = set()
@@ -123,8 +123,7 @@ def read(
         events[path] = order.events(bare)
         if b"##" in clean:
             pastes += [m[1].decode("utf-8", "replace") for m in _PASTING.finditer(clean) if b"##" in m[1]]
-        for match in _OWN.finditer(clean) if b"define" in clean else ():
-            bodies.setdefault(match[1], set()).update(_TOKEN.findall(match[2]))
+        texts.append(clean)
         words.update(_WORD.findall(clean))
         digits.update(_NUMBER.findall(clean))
         touched.update(_TOUCH.findall(clean))
@@ -145,7 +144,7 @@ def read(
         _text(weak),
         tuple(includes),
         tuple(pastes),
-        _text(_pasted(pastes, bodies, calls)),
+        _text(_pasted(pastes, texts, calls) if pastes else set()),
         _text(digits),
         order.early(events, found_as, ""),
         bare_lists,
@@ -232,8 +231,12 @@ def _arguments(clean: bytes, calls: dict[bytes, set[bytes]]) -> None:
             calls.setdefault(name, set()).update(found)
 
 
-def _pasted(pastes: list[str], bodies: Mapping[bytes, set[bytes]], calls: Mapping[bytes, set[bytes]]) -> set[bytes]:
+def _pasted(pastes: list[str], texts: list[bytes], calls: Mapping[bytes, set[bytes]]) -> set[bytes]:
     """What may be pasted by the program's own macros that paste, and by those that use them."""
+    bodies: dict[bytes, set[bytes]] = {}
+    for text in texts:
+        for name, body in _OWN.findall(text):
+            bodies.setdefault(name, set()).update(_TOKEN.findall(body))
     pasters = {match[0].encode() for paste in pastes if (match := re.match(r"\w+", paste))}
     while more := {name for name, words in bodies.items() if name not in pasters and not pasters.isdisjoint(words)}:
         pasters |= more
