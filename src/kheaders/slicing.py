@@ -20,6 +20,7 @@ ROUNDS = 4
 """How often a slice is cut for one program at most; each round adds what the compiler missed."""
 
 _NO_FILE = re.compile(r"error: '([^'\n]+)' file not found")
+_ENTERED = re.compile(r"^\.+ (.*)$", re.M)
 _DEPENDENCY = re.compile(r"(?:[^\s\\]|\\[^\n])+")
 
 
@@ -59,7 +60,7 @@ def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes) -> Slic
     piece = form.cut(program, needs)
     release = blob.meta.get("release")
     if program.uncertain:
-        program = _preprocessed(form, compiler, job, program, piece)
+        program = _preprocessed(form, compiler, job, program, needs)
         piece = form.cut(program, needs)
     if piece.failed:
         path, why = piece.failed[0]
@@ -78,17 +79,26 @@ def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes) -> Slic
     return SliceAttempt(blob, program, piece, result, _reason(blob, compiler, program, piece, result))
 
 
-def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Program, piece: Slice) -> Program:
-    """*program* with the include lines that the preprocessor comes by when all that they are known to name is there."""
-    with form.present(piece, compiler) as served:
-        result = execute(compiler, job, served.flags, served.pass_fds, ("-M", "-MG"))
-    if not result.ok:
-        return program  # the compile will tell why
-    paths = _DEPENDENCY.findall(result.output.decode("utf-8", "replace"))
-    taken = frozenset(path.removeprefix(f"{STUBS}/") for path in paths)
-    # what was not found is told as the program spells it: names that macros make
-    made = sorted(name for name in taken.difference(program.includes) if not os.path.exists(name))
-    return program._replace(includes=(*program.includes, *made), taken=taken)
+def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Program, needs: Needs) -> Program:
+    """*program* with the include lines that the preprocessor comes by.
+
+    At first all that they could name is there. Without what did not count, conditions may come out otherwise.
+    """
+    for _ in range(ROUNDS):
+        with form.present(form.cut(program, needs), compiler) as served:
+            result = execute(compiler, job, served.flags, served.pass_fds, ("-M", "-MG", "-H"))
+        # the rule is not printed where the preprocessor found an error, perhaps one of ours; the list always is
+        paths = _DEPENDENCY.findall(result.output.decode("utf-8", "replace")) if result.ok else []
+        paths += _ENTERED.findall(result.diagnostics)
+        taken = frozenset(path.removeprefix(f"{STUBS}/") for path in paths)
+        if taken == program.taken:
+            break
+        # what was not found is told as the program spells it: names that macros make
+        made = sorted(name for name in taken.difference(program.includes) if not os.path.exists(name))
+        program = program._replace(includes=(*program.includes, *made), taken=taken)
+        if result.ok and not made and taken.issuperset(program.includes):
+            break
+    return program
 
 
 def _compile(form: SliceForm, compiler: Compiler, job: Job, piece: Slice) -> Result:
