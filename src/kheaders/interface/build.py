@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS, architecture, include_directories
 from kheaders.headers.headerset import HeaderSet
-from kheaders.interface import index, umbrella, writer
+from kheaders.interface import conditions, index, umbrella, writer
 from kheaders.interface.place import replacing
 from kheaders.interface.resolver import Resolver
 from kheaders.interface.splitter import SENTINEL
@@ -50,10 +55,13 @@ def build(
         stage("survey")
         search = include_directories(architecture(headers.srcarch or "", headers.config))
         resolver = Resolver(headers, search)
-        with umbrella.preprocess(headers, compiler) as passed:
+        workers = workers or min(4, os.cpu_count() or 1)
+        # it is done while the compiler surveys, when another core would be idle
+        with _noted(headers, workers) as noted, umbrella.preprocess(headers, compiler) as passed:
             stage("index", 0, len(passed.headers))
-            indexed = index.build(counted(passed), resolver, workers or min(4, os.cpu_count() or 1))
+            indexed = index.build(counted(passed), resolver, workers, lambda: conditions.macros(noted()))
             failed = passed.failed
+            notes = noted()
         stage("write")
         counts = {
             "declarations": len(indexed.texts),
@@ -72,11 +80,14 @@ def build(
             "headers": len(passed.headers),
             "left_out": len(failed),
             "counts": counts,
+            "bare": sorted(json.loads(notes["bare"])),
         }
-        writer.write(_content(indexed, meta, failed), staged)
+        writer.write(_content(indexed, meta, failed, notes), staged)
 
 
-def _content(indexed: index.Index, meta: Mapping[str, Any], failed: Mapping[str, str]) -> writer.Content:
+def _content(
+    indexed: index.Index, meta: Mapping[str, Any], failed: Mapping[str, str], notes: Mapping[str, str]
+) -> writer.Content:
     return writer.Content(
         [name.decode() for name in indexed.names],
         indexed.files,
@@ -91,4 +102,19 @@ def _content(indexed: index.Index, meta: Mapping[str, Any], failed: Mapping[str,
         indexed.macro_names,
         indexed.macro_files,
         indexed.macro_lines,
+        notes,
     )
+
+
+def _read_by_programs(headers: HeaderSet) -> Iterator[tuple[str, bytes]]:
+    return ((path, data) for path, data in headers.files.items() if umbrella.included_by_programs(headers, path))
+
+
+@contextmanager
+def _noted(headers: HeaderSet, workers: int) -> Iterator[Callable[[], dict[str, str]]]:
+    """Read the headers' conditions, in another process if there may be one; what is yielded waits for them."""
+    if workers < 2:
+        yield cache(lambda: conditions.survey(_read_by_programs(headers)))
+        return
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+        yield pool.submit(conditions.survey, list(_read_by_programs(headers))).result

@@ -19,6 +19,7 @@ from kheaders.compilers.vfs import virtual_files
 from kheaders.errors import CompilerError, VerificationError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewrite
+from kheaders.interface import conditions
 from kheaders.interface.resolver import ROOT, Resolver
 from kheaders.interface.splitter import SENTINEL
 from kheaders.run import Running, run, running
@@ -129,10 +130,15 @@ def top_level(headers: HeaderSet, popularity: Mapping[str, int]) -> Iterator[str
     A header is best read in the surroundings that it meets in programs; what only one driver includes may define macros
     that would disturb the others.
     """
-    own = f"arch/{headers.srcarch}/include/"
-    paths = [path for path in headers.files if path.startswith(("include/", own))]
-    paths = [path for path in paths if not path.startswith(_LEFT_OUT)]
+    paths = [path for path in headers.files if included_by_programs(headers, path)]
+    # a list is no C where nobody has defined the macro that it calls; those who include it have
+    paths = [path for path in paths if not conditions.is_list(headers.files[path])]
     yield from sorted(paths, key=lambda path: (-popularity.get(path, 0), not path.startswith(FIRST), path))
+
+
+def included_by_programs(headers: HeaderSet, path: str) -> bool:
+    """Whether a program can include the header."""
+    return path.startswith(("include/", f"arch/{headers.srcarch}/include/")) and not path.startswith(_LEFT_OUT)
 
 
 def survey_includes(headers: HeaderSet, search: tuple[str, ...]) -> tuple[set[str], dict[str, int]]:
