@@ -47,13 +47,18 @@ def wanted(text: bytes) -> bool:
 
 def cut(blob: Blob, retyper: Retyper, text: bytes, directory: str | None, includes: Sequence[str] = ()) -> Slice:
     """The header for the program *text*, which lies in *directory*. Raises BlobError, BtfError."""
-    program = _read(_INCLUDE.sub(b"", text), directory, includes)
+    alone = _INCLUDE.sub(b"", text)
+    named = read(alone, directory, includes).weak
+    program = _read(alone, directory, includes)
+    # with a whole vmlinux.h, what a program points to is defined, and it may count on that: pointer + 1
+    program = program._replace(strong=program.strong | named)
     config = frozenset(str(option).encode() for option in blob.meta.get("config", ()))
     search = include_directories(architecture(str(blob.meta.get("srcarch", "")), config))
     headers = tuple(_headers(blob, program, search))
     piece = Cutter(blob, search).cut(program._replace(includes=headers))
     piece = retyper._replace(core=False).apply(piece, program)
-    own = frozenset(_OWN.findall(text))
+    # a program that declares an option (extern bool CONFIG_X __kconfig) has its loader tell the value
+    own = frozenset(_OWN.findall(text)) | {name.encode() for name in program.declared}
     body = _MACRO.sub(lambda macro: b"" if macro[1] in own else macro[0], _MARKER.sub(b"", piece.text))
     head = HEAD.replace("#define __VMLINUX_H__\n", "#define __VMLINUX_H__\n\n#pragma clang system_header\n")
     return piece._replace(text=head.encode() + body + TAIL.encode(), includes=())

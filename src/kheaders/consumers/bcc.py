@@ -85,7 +85,7 @@ class Compiler:
                 if piece.refusal:
                     return None, piece.refusal, b""
                 messages = b""
-                with machine.store.scratch() as directory:
+                with machine.store.scratch(boot=True) as directory:
                     for _ in range(ROUNDS):
                         kernelsource.write(directory, piece.texts())
                         with _variable(SOURCE, str(directory)), _captured() as printed:

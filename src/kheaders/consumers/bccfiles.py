@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from kheaders.errors import ToolError
 
-_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<([^>\n]+)>[^\n]*", re.MULTILINE)
+_INCLUDE = re.compile(rb"#[ \t]*include[ \t]*<([^>\n]+)>[^\n]*")
 _GUARDS = {
     "bpf": b"#ifndef _UAPI__LINUX_BPF_H__\n",
     "helpers": b"#ifndef __BPF_HELPERS_H\n",
