@@ -180,7 +180,9 @@ class Cutter:
                 unknown.append(name)
                 continue
             found.append(name)
-            if name in program.bare or (program.taken is not None and name not in program.taken):
+            if name in program.bare:
+                continue
+            if program.taken is not None and program.taken.isdisjoint((name, os.path.normpath(name))):
                 continue
             self._roots[name] = path
             self._direct.add(path)
@@ -366,7 +368,8 @@ class Cutter:
             for numbers in (self._macros - late, late)
         )
         tags = {*_STRUCT.findall(declarations), *_STRUCT.findall(macros), *_STRUCT.findall(last)}
-        tags.update(tag.encode() for tag in program.weak)
+        # one that the kernel does not know is the program's to declare: where it does so, the compiler may warn
+        tags.update(tag.encode() for tag in blob.numbers(program.weak))
         tags.difference_update(_OTHER_TAGS.findall(declarations), KEYWORDS)
         tags.difference_update(tag.encode() for tag in program.defined)
         forward = [b"struct %s;\n" % tag for tag in sorted(tags)]
