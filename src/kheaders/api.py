@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from kheaders import kernel as kernels
 from kheaders import settings as settings_module
 from kheaders.compilers import find as compilers
 from kheaders.compilers.find import Compiler
 from kheaders.errors import UsageError
+from kheaders.formcalls import FormCalls
 from kheaders.kernel import Kernel
 from kheaders.settings import Settings
 from kheaders.sources.candidate import Request
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from kheaders.compile import Compiled, FormName
     from kheaders.doctor import Report
     from kheaders.fetching import FetchedHeaders
+    from kheaders.forms.pch import PchForm
     from kheaders.headers.chain import Chain, Found
     from kheaders.interface.blob import Blob
     from kheaders.interface.lookup import Item
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, "int | None", "int | None"], None]
 
 
-class Context:
+class Context(FormCalls):
     """Which kernel, where to look, and with which settings; the rest follows. Make one with :meth:`open`."""
 
     def __init__(
@@ -157,9 +159,15 @@ class Context:
         extract(found.headers, Path(directory))
         return found
 
-    def cflags(self) -> list[str]:
-        """Flags with which any clang build reads the verified headers from the store."""
+    def cflags(self, form: Literal["directory", "pch"] = "directory") -> list[str]:
+        """Flags with which any clang build reads the verified headers from the store, as a directory or as a PCH.
+
+        The PCH is built if there is none; it is for the context's compiler and ``-O2``.
+        """
         from kheaders.forms.directory import DirectoryForm
+
+        if form == "pch":
+            return self.pch_flags()
 
         found, entry = self.directory()
         return DirectoryForm(entry.path, found.facts).flags(self.compiler)
@@ -176,11 +184,13 @@ class Context:
         includes: Sequence[str] = (),
         extra: Sequence[str] = (),
         blob: str | os.PathLike[str] | None = None,
+        pch: PchForm | None = None,
         check: bool = False,
     ) -> Compiled:
         """Compile a program (a file, or its text as bytes) to a BPF object, in memory.
 
-        *blob* names the blob to cut slices from; by default it is the kernel's own in the store, if there is one. With
+        *blob* names the blob to cut slices from; by default it is the kernel's own in the store, if there is one.
+        *pch* is one that :meth:`pch_in_memory` gave; by default it is the kernel's own in the store. With
         *check* the full headers are used as well, and the result tells where the objects differ. Raises CompileFailed
         with the compiler's diagnostics where the program is at fault.
         """
@@ -193,7 +203,8 @@ class Context:
             with self._downloads() as downloads:
                 program = source if isinstance(source, bytes) else Path(source)
                 job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
-                if opened is None and form != "slice":
+                by_pch = pch is not None or self._may_have_pch(form)
+                if opened is None and not by_pch and form != "slice":
                     gathered = gathering_for(job) if form in ("auto", "memory") else None
                     chain = self.chain(downloads)
                     chain.watch = gathered.offer if gathered is not None else None
@@ -202,7 +213,10 @@ class Context:
                         compiler = self.compiler
                     compiled = compile_program(lambda: chain, compiler, job, form, gathered=gathered)
                 else:
-                    compiled = compile_program(lambda: self.chain(downloads), self.compiler, job, form, opened)
+                    shelf = (lambda: pch or self.pch_shelf()) if by_pch else None
+                    compiled = compile_program(
+                        lambda: self.chain(downloads), self.compiler, job, form, opened, shelf=shelf
+                    )
                 return check_object(self.chain(downloads), self.compiler, job, compiled) if check else compiled
         finally:
             if opened is not None:

@@ -7,6 +7,7 @@
     │   └── ArchiveError          bytes that are no whole, harmless header archive
     ├── BlobError                 a blob is damaged, foreign, or lacks what is asked for  exit 10
     ├── BtfError                 type information that is damaged, or lacks what is asked for  exit 11
+    ├── FormError                 a PCH or mount is missing, damaged, foreign, or cannot be made  exit 12
     ├── StoreError                a place where forms are kept cannot be used        exit 5
     │   └── UnsafePath            somebody else could change what lies there
     ├── CompilerError             no usable compiler                                 exit 6
@@ -80,6 +81,12 @@ class BtfError(KheadersError):
     """BTF is damaged, is no BTF, or lacks what is asked for; the message names the byte offset where there is one."""
 
     exit_code = 11
+
+
+class FormError(KheadersError):
+    """A form that is kept or served (a PCH, a mount) is missing, damaged, of something else, or cannot be made."""
+
+    exit_code = 12
 
 
 class StoreError(KheadersError):

@@ -23,6 +23,7 @@ COMMANDS = {
     "compile": "compile a C program to a BPF object",
     "cflags": "print flags with which any clang build uses the verified headers",
     "blob": "build, examine or ship the kernel's blob: its whole C interface in one file",
+    "pch": "build, examine or ship a precompiled header of the kernel for one compiler",
     "show": "tell what a name is: struct, function, macro ... with its text, place and value",
     "slice": "print the few lines of C that a program needs from the kernel",
     "cache": "list or clear what is kept in the store",

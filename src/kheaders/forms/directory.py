@@ -8,7 +8,7 @@ it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,17 @@ def tree(chain: Chain, found: Found) -> Entry:
 def extract(headers: HeaderSet, directory: Path) -> Path:
     """Write *headers* to *directory*, which must be missing or empty, and return its absolute path.
 
-    The tree is written beside it under a random name and takes the name by one rename. Raises UsageError if there is
-    something already, StoreError if the place refuses.
+    Raises as :func:`place_tree` does.
+    """
+    return place_tree(directory, lambda fd, final: write(headers, fd, final))
+
+
+def place_tree(directory: Path, fill: Callable[[int, Path], object]) -> Path:
+    """Make *directory*, which must be missing or empty, of what *fill* writes, and return its absolute path.
+
+    *fill* is given a descriptor and the path that the directory will have. The tree is written beside it under a random
+    name and takes the name by one rename. Raises UsageError if there is something already, StoreError if the place
+    refuses.
     """
     final = Path(os.path.abspath(directory))
     _check_free(final)
@@ -109,7 +118,7 @@ def extract(headers: HeaderSet, directory: Path) -> Path:
     try:
         fd = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            write(headers, fd, final)
+            fill(fd, final)
             os.fchmod(fd, 0o755)
         finally:
             os.close(fd)
