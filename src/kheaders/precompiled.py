@@ -12,7 +12,7 @@ from kheaders.compilers.job import Job, Result, execute
 from kheaders.errors import CompileFailed, FormError, StoreError
 from kheaders.externs import described, undefined
 from kheaders.forms.ordering import own_macros
-from kheaders.forms.pch import Options, PchForm, options_of, refused
+from kheaders.forms.pch import Options, PchForm, options_of, refused, without_defines
 from kheaders.forms.pchshelf import Pch, Shelf
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.markers import MARKER, reached
@@ -90,7 +90,9 @@ def compile_with(
     if missing:
         return PchAttempt(None, f"the PCH lacks {missing[0]}")
     place, directories = _places(job)
-    why = form.names.obstacle(program, own_macros(with_options(text, job), place, directories))
+    # Macros of the command line were looked at when the PCH was chosen.
+    own = own_macros(with_options(text, job._replace(defines=(), extra=without_defines(job.extra))), place, directories)
+    why = form.names.obstacle(program, own)
     if why:
         return PchAttempt(None, why)
     with form.present(compiler, program.includes) as served:

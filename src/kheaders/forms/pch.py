@@ -75,6 +75,18 @@ def options_of(job: Job, names: Names | None = None) -> Options:
     return Options(job.optimise, job.mcpu, (*words, *(f"-D{define}" for define in looked_at)))
 
 
+def without_defines(words: Sequence[str]) -> tuple[str, ...]:
+    """*words* for the compiler without those that define macros."""
+    kept = []
+    rest = iter(words)
+    for word in rest:
+        if word == "-D":
+            next(rest, "")
+        elif not word.startswith("-D"):
+            kept.append(word)
+    return tuple(kept)
+
+
 def _name_of(define: str) -> str:
     return define.partition("=")[0].partition("(")[0]
 
