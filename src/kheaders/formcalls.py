@@ -1,4 +1,4 @@
-"""The calls of a context that make and use forms which are kept or served: PCHs."""
+"""The calls of a context that make and use forms which are kept or served: PCHs and mounts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kheaders.store import Store
 
 if TYPE_CHECKING:
     from kheaders.compilers.find import Compiler
+    from kheaders.forms.mount import Mounted
     from kheaders.forms.pch import Options, PchForm
     from kheaders.forms.pchshelf import Pch, Shelf
     from kheaders.headers.chain import Chain, Found
@@ -120,6 +121,38 @@ class FormCalls:
                 raise chain.nothing()
             kernel, srcarch = chain.kernel_of(found), found.facts.srcarch or srcarch
         return Shelf(self.store, kernel, srcarch, self.compiler)
+
+    def mount(self, directory: str | os.PathLike[str], *, idle: float = 0, image: bool = False) -> Mounted:
+        """Show the verified headers at *directory*, which must be empty, without writing them anywhere.
+
+        A process in the background serves them until :meth:`umount`, or until *idle* seconds have passed without use
+        (0: for ever). With *image* the kernel serves them from an image in the store, which takes root and no process.
+        Raises UsageError, FormError, UnsafePath, HeadersNotFound, ToolMissing.
+        """
+        from kheaders.forms import mount
+
+        mount.check_mount_point(Path(directory))
+        with self._verified() as (_, found):
+            if image:
+                return mount.mount_image(found, Path(directory), self.store)
+            return mount.mount(found, Path(directory), idle=idle)
+
+    def umount(self, directory: str | os.PathLike[str], *, lazy: bool = False) -> Mounted:
+        """Undo :meth:`mount`, also where the process that serves it was killed.
+
+        With *lazy*, also where it is in use. Raises FormError.
+        """
+        from kheaders.forms import mount
+
+        return mount.unmount(Path(directory), self.store, lazy=lazy)
+
+    def mounted_flags(self, directory: str | os.PathLike[str]) -> list[str]:
+        """Flags with which any clang build reads the headers that are mounted at *directory*. Raises FormError."""
+        from kheaders.forms import mount
+        from kheaders.forms.directory import DirectoryForm
+
+        place = Path(os.path.abspath(directory))
+        return DirectoryForm(place, mount.identity(place)).flags(self.compiler)
 
     def _may_have_pch(self, form: str) -> bool:
         """Whether a compile in *form* should look for a PCH; told without looking for a compiler."""

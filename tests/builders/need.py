@@ -16,11 +16,13 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGE_OF = {
     "bpftool": "bpftool",
     "clang": "clang",
+    "fusermount3": "fuse3",
     "insmod": "kmod",
     "ld": "binutils",
     "llvm-objdump": "llvm",
     "lz4": "lz4",
     "lzop": "lzop",
+    "mkfs.erofs": "erofs-utils",
     "modprobe": "kmod",
     "strace": "strace",
     "strip": "binutils",

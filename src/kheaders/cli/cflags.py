@@ -35,6 +35,7 @@ _SPECIAL = set(" \t\r\n\f\v*?[]{}()<>|&;$`'\\")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    parser.add_argument("--mounted", metavar="DIR", help="the headers that 'kheaders mount' shows there")
     parser.add_argument(
         "--form", choices=("directory", "pch"), default="directory", help="what the flags name (default: directory)"
     )
@@ -46,7 +47,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the flags."""
-    flags = options.context(args).cflags(args.form)
+    context = options.context(args)
+    flags = context.mounted_flags(args.mounted) if args.mounted else context.cflags(args.form)
     if args.json:
         output.say_json(flags)
     elif args.null:

@@ -26,6 +26,8 @@ COMMANDS = {
     "pch": "build, examine or ship a precompiled header of the kernel for one compiler",
     "show": "tell what a name is: struct, function, macro ... with its text, place and value",
     "slice": "print the few lines of C that a program needs from the kernel",
+    "mount": "show the verified headers at a directory, as a read-only filesystem",
+    "umount": "undo 'kheaders mount'",
     "cache": "list or clear what is kept in the store",
     "completion": "print a script that completes kheaders' words in a shell",
 }

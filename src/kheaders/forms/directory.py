@@ -54,23 +54,15 @@ def write(headers: HeaderSet, directory: int, final: Path) -> Mapping[str, Any]:
 
     Returns what a manifest should tell of the tree. Raises StoreError.
     """
-    # What is in the store already needs none of these.
-    from kheaders.compilers.vfs import overlay
-    from kheaders.extraction import TreeWriter
-    from kheaders.headers.hostasm import rewrite
+    from kheaders.extraction import TreeWriter  # what is in the store already needs none of it
 
     with TreeWriter(directory, str(final)) as tree:
         for path, data in headers.files.items():
             tree.add_file(path, data)
         for path, target in headers.links.items():
             tree.add(Member(path, link=target))
-        rewritten = rewrite(headers.files)
-        for path, data in rewritten.items():
-            tree.add_file(f"{PRIVATE}/{path}", data)
-        shown = {f"{final}/{path}": f"{final}/{PRIVATE}/{path}" for path in rewritten}
-        aliases = {alias: path for alias, path in headers.aliases.items() if path in rewritten}
-        shown.update({f"{final}/{alias}": f"{final}/{PRIVATE}/{path}" for alias, path in aliases.items()})
-        tree.add_file(OVERLAY, overlay(shown))
+        for path, data in private_files(headers, str(final)).items():
+            tree.add_file(path, data)
     return {
         "release": headers.release,
         "srcarch": headers.srcarch,
@@ -78,6 +70,18 @@ def write(headers: HeaderSet, directory: int, final: Path) -> Mapping[str, Any]:
         "files": len(headers.files),
         "config": sorted(option.decode() for option in headers.config & RELEVANT_OPTIONS),
     }
+
+
+def private_files(headers: HeaderSet, final: str) -> dict[str, bytes]:
+    """What lies below ``.bpf/`` of a tree of *headers* that is known as *final*: path in the tree → bytes."""
+    from kheaders.compilers.vfs import overlay
+    from kheaders.headers.hostasm import rewrite
+
+    rewritten = rewrite(headers.files)
+    shown = {f"{final}/{path}": f"{final}/{PRIVATE}/{path}" for path in rewritten}
+    aliases = {alias: path for alias, path in headers.aliases.items() if path in rewritten}
+    shown.update({f"{final}/{alias}": f"{final}/{PRIVATE}/{path}" for alias, path in aliases.items()})
+    return {OVERLAY: overlay(shown), **{f"{PRIVATE}/{path}": data for path, data in rewritten.items()}}
 
 
 def tree(chain: Chain, found: Found) -> Entry:
