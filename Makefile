@@ -34,6 +34,7 @@ format: $(DEV_READY) ## let ruff format the code and mend what it can
 bench: $(DEV_READY) ## measure, as ratios within one run
 	@$(BIN)/python -m compileall -q src
 	@$(BIN)/python bench/foundation.py
+	@$(BIN)/python bench/forms.py --only bars
 
 clean: ## remove what tests and tools leave in the checkout
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

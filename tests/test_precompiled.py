@@ -262,7 +262,7 @@ class TestBadInput:
     def test_an_index_of_another_format(self) -> None:
         from kheaders.forms.pchnames import unpack
 
-        for data in (b"", b"{}", b"[]", b'{"format": 0}', b"\xff"):
+        for data in (b"", b"{}", b"[]", b'{"format": 1}', b"\xff"):
             with pytest.raises(FormError, match="index of a PCH"):
                 unpack(data)
 

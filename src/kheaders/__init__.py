@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from kheaders.doctor import Report
     from kheaders.errors import KheadersError
     from kheaders.fetching import FetchedHeaders
+    from kheaders.forms.mount import Mounted
+    from kheaders.forms.pchshelf import Pch
     from kheaders.headers.chain import Found
     from kheaders.headers.headerset import HeaderSet
     from kheaders.headers.verify import Verdict
@@ -34,6 +36,8 @@ _HOMES = {
     "Item": "kheaders.interface.lookup",
     "Kernel": "kheaders.kernel",
     "KheadersError": "kheaders.errors",
+    "Mounted": "kheaders.forms.mount",
+    "Pch": "kheaders.forms.pchshelf",
     "Report": "kheaders.doctor",
     "Slice": "kheaders.interface.slice",
     "Verdict": "kheaders.headers.verify",
@@ -50,6 +54,8 @@ __all__ = [
     "Item",
     "Kernel",
     "KheadersError",
+    "Mounted",
+    "Pch",
     "Report",
     "Slice",
     "Verdict",

@@ -28,7 +28,7 @@ examples:
   kheaders compile --target-arch arm64 --kernel 6.1.0-49-arm64 prog.bpf.c
   kheaders compile prog.bpf.c -- -Wall         words for clang after --
   kheaders compile --form slice prog.bpf.c     from the blob alone, whatever headers there are
-  kheaders compile --form pch prog.bpf.c       by the precompiled header, which is built if there is none
+  kheaders compile --form pch prog.bpf.c       by the precompiled header, built if need be
   kheaders compile --check prog.bpf.c          status 1 if the full headers give another program
 
 --json: object, size, form, compiler, seconds, diagnostics, release, srcarch,

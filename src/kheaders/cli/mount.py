@@ -17,7 +17,7 @@ examples:
   mkdir /run/headers && kheaders mount /run/headers
   clang $(kheaders cflags --mounted /run/headers) -O2 -c prog.bpf.c
   kheaders mount --idle 600 ~/headers          unmounts itself after ten minutes without use
-  kheaders mount --image /run/headers          by the kernel, from an image in the store: root, erofs
+  kheaders mount --image /run/headers          by the kernel, from an erofs image; takes root
   kheaders umount /run/headers
 
 --json: path, kind, source, server

@@ -22,14 +22,14 @@ only. 'kheaders compile' finds it by itself, and does without where a program wo
 
 EPILOG = """\
 examples:
-  kheaders pch build                           for the running kernel and the compiler that 'compile' takes
+  kheaders pch build                           for the running kernel and the usual compiler
   kheaders pch build --cc clang-19 -O s --mcpu v3
   kheaders pch build --with linux/usb.h        with a header that few programs include
   kheaders pch info                            what is in it, and which others are in the store
-  kheaders pch export -o /opt/pch-6.1          with its overlay and flags: clang @/opt/pch-6.1/flags -c prog.c
+  kheaders pch export -o /opt/pch              for use as: clang @/opt/pch/flags -c prog.c
 
---json: path, size, release, compiler, options, headers, left_out, and: build: built, seconds; info: others;
-        export: directory
+--json: path, size, release, compiler, options, headers, left_out, and:
+        build: built, seconds; info: others; export: directory
 """
 
 

@@ -17,7 +17,7 @@ from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import Architecture, architecture, pch_flags, version_of
 from kheaders.compilers.job import Job
 from kheaders.compilers.vfs import anonymous_files, overlay
-from kheaders.forms.pchnames import Names
+from kheaders.forms.pchnames import FORMAT, Names
 from kheaders.forms.served import Served
 from kheaders.interface.program import Program
 from kheaders.version import VERSION
@@ -46,7 +46,7 @@ class Options(NamedTuple):
 
     def key(self, compiler: Compiler) -> str:
         """Changes with everything that clang checks but the headers: the compiler, and all these words."""
-        told = json.dumps([VERSION, compiler.identity, compiler.include, *self.arguments()])
+        told = json.dumps([VERSION, FORMAT, compiler.identity, compiler.include, *self.arguments()])
         return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
 
     def shown(self) -> str:

@@ -20,7 +20,8 @@ from kheaders.interface import declaration, splitter
 from kheaders.interface.program import Program
 from kheaders.interface.resolver import Resolver
 
-FORMAT = 1
+FORMAT = 2
+"""Of a packed index; part of a PCH's key, so that another format means another PCH."""
 ALWAYS = "include/linux/kconfig.h"
 """What the flags include before everything else."""
 
