@@ -131,7 +131,7 @@ class Contents:
             return self._headers
 
     def _rewritten(self) -> dict[str, bytes]:
-        from kheaders.forms.directory import private_files
+        from kheaders.forms.private import private_files
 
         headers = self._whole()
         with self._changed:

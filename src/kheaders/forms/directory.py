@@ -17,14 +17,13 @@ from kheaders.archive import Member
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS
 from kheaders.errors import StoreError, UsageError, VerificationError
+from kheaders.forms.private import OVERLAY, private_files
 from kheaders.forms.served import Identity, Served, flags_for
 from kheaders.headers.chain import Chain, Found
-from kheaders.headers.headerset import PRIVATE, HeaderSet
+from kheaders.headers.headerset import HeaderSet
 from kheaders.sources.candidate import Request
 from kheaders.sources.stored import remember_tree
 from kheaders.store import Entry
-
-OVERLAY = f"{PRIVATE}/overlay.json"
 
 
 class DirectoryForm:
@@ -70,18 +69,6 @@ def write(headers: HeaderSet, directory: int, final: Path) -> Mapping[str, Any]:
         "files": len(headers.files),
         "config": sorted(option.decode() for option in headers.config & RELEVANT_OPTIONS),
     }
-
-
-def private_files(headers: HeaderSet, final: str) -> dict[str, bytes]:
-    """What lies below ``.bpf/`` of a tree of *headers* that is known as *final*: path in the tree → bytes."""
-    from kheaders.compilers.vfs import overlay
-    from kheaders.headers.hostasm import rewrite
-
-    rewritten = rewrite(headers.files)
-    shown = {f"{final}/{path}": f"{final}/{PRIVATE}/{path}" for path in rewritten}
-    aliases = {alias: path for alias, path in headers.aliases.items() if path in rewritten}
-    shown.update({f"{final}/{alias}": f"{final}/{PRIVATE}/{path}" for alias, path in aliases.items()})
-    return {OVERLAY: overlay(shown), **{f"{PRIVATE}/{path}": data for path, data in rewritten.items()}}
 
 
 def tree(chain: Chain, found: Found) -> Entry:

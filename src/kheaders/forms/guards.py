@@ -27,14 +27,14 @@ def guarded(text: bytes, defined: Container[bytes]) -> bool:
         return True
     depth = 0
     closed = False
-    for line in _SPLICE.sub(b" ", _COMMENT.sub(b" ", text)).split(b"\n"):
+    if b"/*" in text or b"//" in text:
+        text = _COMMENT.sub(b" ", text)
+    for line in (_SPLICE.sub(b" ", text) if b"\\" in text else text).split(b"\n"):
         line = line.strip()
-        if not line:
+        if not line or (depth and line[0] != 35):  # what is no directive counts only outside
             continue
-        if closed or (not depth and not line.startswith(b"#")):
+        if closed or line[0] != 35:
             return False
-        if not line.startswith(b"#"):
-            continue
         found = _WORD.match(line)
         word = found[1] if found else b""
         if not depth:
