@@ -9,10 +9,10 @@ DEV_READY := .venv/.ready-dev
 LINTED := src tests bench demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean distclean tools
+.PHONY: help demo test test-vm lint format bench clean distclean tools
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 
 demo: $(RUN_READY) ## find or fetch headers, compile the examples, load one program where that is allowed
 	@$(BIN)/python demo/demo.py
@@ -20,6 +20,9 @@ demo: $(RUN_READY) ## find or fetch headers, compile the examples, load one prog
 test: tools $(DEV_READY) ## install what tests need, lint, run every test (PYTEST_ARGS="…" is passed on)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-vm: tools $(DEV_READY) ## boot Debian's kernels 5.10, 6.1, 6.12 and 7.2 in guests and go the whole road there (root)
+	KHEADERS_TEST_GUESTS=1 $(BIN)/python -m pytest tests/vm $(PYTEST_ARGS)
 
 lint: $(DEV_READY) ## formatting, lint rules, types, the order of imports
 	$(BIN)/ruff format --check $(LINTED)
@@ -33,8 +36,10 @@ format: $(DEV_READY) ## let ruff format the code and mend what it can
 
 bench: $(DEV_READY) ## measure, as ratios within one run
 	@$(BIN)/python -m compileall -q src
-	@$(BIN)/python bench/foundation.py
-	@$(BIN)/python bench/forms.py --only bars
+	@status=0; for part in foundation blob btf pack forms; do \
+		echo "== bench/$$part.py"; $(BIN)/python bench/$$part.py || status=$$?; \
+	done; exit $$status
+	@$(BIN)/python bench/btf.py
 
 clean: ## remove what tests and tools leave in the checkout
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -150,22 +150,29 @@ def compile_all(select: list[str], work: Path, runs: int) -> bool:
     kheaders("extract", *select, str(tree))
     flags = json.loads(kheaders("cflags", "--json", "--headers", str(tree)).output)
     compiler = compiler_words()
+    heading("the blob: everything that the headers declare, in one file")
+    blob = work / "blob.kheaders"
+    print(kheaders("blob", "build", *select, "-o", str(blob)).output.rstrip().replace(str(blob), blob.name))
     heading(f"examples: median of {runs} runs each, and the size of the object (with debug information)")
     print(f"compiler: {shlex.join(compiler)}")
-    print("forms: the whole of `kheaders compile`; full headers: the compiler alone, on an extracted directory")
-    print(f"{'program':<15}{'what it is':<32}{'memory form':>18}{'directory form':>18}{'full headers':>18}")
+    print("slice (of the blob, without any header), memory, directory: the whole of `kheaders compile`;")
+    print("full headers: the compiler alone, on an extracted directory")
+    names = ("slice", "memory", "directory", "full headers")
+    print(f"{'program':<15}{'what it is':<31}" + "".join(f"{name:>18}" for name in names))
     good = True
     for name, what in EXAMPLES.items():
         source, out = str(CHECKOUT / f"examples/{name}.bpf.c"), work / f"{name}.o"
         plain = measure(
             [*compiler, *flags, "-O2", "-g", "-c", "-o", str(work / "plain.o"), source], work / "plain.o", runs
         )
+        command = [KHEADERS, "compile", "-g", "-o", str(out), source]
         forms = [
-            measure([KHEADERS, "compile", *select, "--form", form, "-g", "-o", str(out), source], out, runs)
-            for form in ("directory", "memory")
+            measure([*command, *select, "--form", "directory"], out, runs),
+            measure([*command, *select, "--form", "memory"], out, runs),
+            measure([*command, "--form", "slice", "--blob", str(blob)], out, runs),
         ]
         good = good and not any(m.problem for m in forms)
-        print(f"{name:<15}{what:<32}{forms[1]!s:>18}{forms[0]!s:>18}{plain!s:>18}", flush=True)
+        print(f"{name:<15}{what:<31}" + "".join(f"{m!s:>18}" for m in (*reversed(forms), plain)), flush=True)
     return good
 
 

@@ -160,7 +160,8 @@ class TestRouted:
             ("#include <linux/types.h>\nint f(void) { return level(); }\n", r"level is declared in"),
             ("#define DEBUG\n#include <linux/kernel.h>\n", r"defines DEBUG, which the headers look at"),
             ("#define ENTRY(x) int x;\n#include <linux/string.h>\n", r"defines ENTRY"),
-            ("#define NAME <linux/fs.h>\n#include NAME\n", r"include line of the program is made by a macro"),
+            ("#if 0\n#include <linux/kernel.h>\n#endif\n#ifdef KERNEL_LIMIT\n#endif\n", r"include lines count is told"),
+            ("#define NAME <linux/fs.h>\n#include NAME\n", r"include lines count is told by a preprocessor only"),
         ],
     )
     def test_what_would_mean_something_else(self, built: Shelf, text: str, reason: str) -> None:

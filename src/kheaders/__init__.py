@@ -8,6 +8,8 @@ from kheaders.version import VERSION as _VERSION
 
 if TYPE_CHECKING:
     from kheaders.api import Context
+    from kheaders.btf.layout import RecordLayout
+    from kheaders.btf.table import Btf
     from kheaders.compile import Compiled
     from kheaders.compilers.find import Compiler
     from kheaders.doctor import Report
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
     from kheaders.interface.lookup import Item
     from kheaders.interface.slice import Slice
     from kheaders.kernel import Kernel
+    from kheaders.verification import Verification
 
 __version__ = _VERSION
 
 _HOMES = {
     "Blob": "kheaders.interface.blob",
+    "Btf": "kheaders.btf.table",
     "Compiled": "kheaders.compile",
     "Compiler": "kheaders.compilers.find",
     "Context": "kheaders.api",
@@ -38,13 +42,16 @@ _HOMES = {
     "KheadersError": "kheaders.errors",
     "Mounted": "kheaders.forms.mount",
     "Pch": "kheaders.forms.pchshelf",
+    "RecordLayout": "kheaders.btf.layout",
     "Report": "kheaders.doctor",
     "Slice": "kheaders.interface.slice",
     "Verdict": "kheaders.headers.verify",
+    "Verification": "kheaders.verification",
 }
 
 __all__ = [
     "Blob",
+    "Btf",
     "Compiled",
     "Compiler",
     "Context",
@@ -56,9 +63,11 @@ __all__ = [
     "KheadersError",
     "Mounted",
     "Pch",
+    "RecordLayout",
     "Report",
     "Slice",
     "Verdict",
+    "Verification",
 ]
 
 

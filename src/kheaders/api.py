@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from kheaders import kernel as kernels
 from kheaders import settings as settings_module
+from kheaders.archive_api import ArchiveCalls
 from kheaders.compilers import find as compilers
 from kheaders.compilers.find import Compiler
 from kheaders.errors import UsageError
@@ -28,6 +29,7 @@ from kheaders.kernel import Kernel
 from kheaders.settings import Settings
 from kheaders.sources.candidate import Request
 from kheaders.store import Entry, Store
+from kheaders.types_api import TypeCalls, TypesFrom
 
 if TYPE_CHECKING:
     from kheaders.archive import Limits
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, "int | None", "int | None"], None]
 
 
-class Context(FormCalls):
+class Context(FormCalls, TypeCalls, ArchiveCalls):
     """Which kernel, where to look, and with which settings; the rest follows. Make one with :meth:`open`."""
 
     def __init__(
@@ -139,7 +141,8 @@ class Context(FormCalls):
         from kheaders.trial import approver
 
         with self._downloads() as downloads:
-            return self.chain(downloads).first(approver(self.compiler))
+            chain = self.chain(downloads)
+            return chain.first(lambda kernel: approver(self.compiler, kernel))
 
     def directory(self) -> tuple[Found, Entry]:
         """The verified headers as a directory in the store, which lasts until the next boot. Raises StoreError too."""
@@ -148,29 +151,24 @@ class Context(FormCalls):
 
         with self._downloads() as downloads:
             chain = self.chain(downloads)
-            found = chain.first(approver(self.compiler))
+            found = chain.first(lambda kernel: approver(self.compiler, kernel))
             return found, tree(chain, found)
 
-    def extract(self, directory: str | os.PathLike[str]) -> Found:
-        """Write the verified headers to *directory*, which must be missing or empty."""
+    def extract(self, directory: str | os.PathLike[str], *, progress: Progress | None = None) -> Found:
+        """Write the verified headers to *directory*, which must be missing or empty.
+
+        *progress* is called with a stage, ``headers`` or ``extract``, and bytes so far and in all where they are known.
+        """
         from kheaders.forms.directory import extract
 
+        if progress is None:
+            found = self.find()
+            extract(found.headers, Path(directory))
+            return found
+        progress("headers", None, None)
         found = self.find()
-        extract(found.headers, Path(directory))
+        extract(found.headers, Path(directory), lambda done, total: progress("extract", done, total))
         return found
-
-    def cflags(self, form: Literal["directory", "pch"] = "directory") -> list[str]:
-        """Flags with which any clang build reads the verified headers from the store, as a directory or as a PCH.
-
-        The PCH is built if there is none; it is for the context's compiler and ``-O2``.
-        """
-        from kheaders.forms.directory import DirectoryForm
-
-        if form == "pch":
-            return self.pch_flags()
-
-        found, entry = self.directory()
-        return DirectoryForm(entry.path, found.facts).flags(self.compiler)
 
     def compile(
         self,
@@ -186,20 +184,28 @@ class Context(FormCalls):
         blob: str | os.PathLike[str] | None = None,
         pch: PchForm | None = None,
         check: bool = False,
+        core: bool = False,
+        types: TypesFrom = "headers",
     ) -> Compiled:
         """Compile a program (a file, or its text as bytes) to a BPF object, in memory.
 
         *blob* names the blob to cut slices from; by default it is the kernel's own in the store, if there is one.
         *pch* is one that :meth:`pch_in_memory` gave; by default it is the kernel's own in the store. With
-        *check* the full headers are used as well, and the result tells where the objects differ. Raises CompileFailed
-        with the compiler's diagnostics where the program is at fault.
+        *check* the full headers are used as well, and the result tells where the objects differ. With *core* the object
+        loads on other kernels too (CO-RE); with *types* ``btf`` the kernel's BTF tells the types. Both take a slice.
+        Raises CompileFailed with the compiler's diagnostics where the program is at fault.
         """
         from kheaders.compile import check as check_object
         from kheaders.compile import compile_program, gathering_for
         from kheaders.compilers.job import Job
 
+        changed = core or types == "btf"
+        if changed and form not in ("auto", "slice"):
+            raise UsageError(f"types are changed in slices only, not in the form {form}", "leave --form out")
+        form = "slice" if changed else form
         opened = self._slices(blob, form)
         try:
+            rework = self._retyper(opened, core, types) if changed and opened is not None else None
             with self._downloads() as downloads:
                 program = source if isinstance(source, bytes) else Path(source)
                 job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
@@ -215,7 +221,13 @@ class Context(FormCalls):
                 else:
                     shelf = (lambda: pch or self.pch_shelf()) if by_pch else None
                     compiled = compile_program(
-                        lambda: self.chain(downloads), self.compiler, job, form, opened, shelf=shelf
+                        lambda: self.chain(downloads),
+                        self.compiler,
+                        job,
+                        form,
+                        opened,
+                        rework=rework.apply if rework else None,
+                        shelf=shelf,
                     )
                 return check_object(self.chain(downloads), self.compiler, job, compiled) if check else compiled
         finally:
@@ -245,23 +257,22 @@ class Context(FormCalls):
             raise shelf.missing(kernel)
         return Blob(place)
 
-    def build_blob(
-        self, output: str | os.PathLike[str] | None = None, progress: Callable[[str], None] | None = None
-    ) -> Path:
+    def build_blob(self, output: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Path:
         """Build the kernel's blob from its verified headers and return its path: *output*, else its place in the store.
 
-        What the store has already is not built again. *progress* is called with the name of each stage: ``headers``,
-        ``survey``, ``index``, ``write``. Raises BlobError, HeadersNotFound, StoreError, CompilerError.
+        What the store has already is not built again. *progress* is called with a stage (``headers``,
+        ``survey``, ``index``, ``write``), and headers so far and in all where they are known. Raises BlobError,
+        HeadersNotFound, StoreError, CompilerError.
         """
         from kheaders.interface import shelf
         from kheaders.interface.build import build
         from kheaders.trial import approver
 
         if progress is not None:
-            progress("headers")
+            progress("headers", None, None)
         with self._downloads() as downloads:
             chain = self.chain(downloads)
-            found = chain.first(approver(self.compiler))
+            found = chain.first(lambda kernel: approver(self.compiler, kernel))
             kernel = chain.kernel_of(found)
             if output is None:
                 return shelf.build_into(self.store, found.headers, self.compiler, kernel, progress).path
@@ -309,10 +320,13 @@ class Context(FormCalls):
         *,
         includes: Sequence[str] = (),
         blob: str | os.PathLike[str] | None = None,
+        core: bool = False,
+        types: TypesFrom = "headers",
     ) -> Slice:
         """The slice that a program (a file, or its text as bytes) needs: C text to be included before it.
 
-        Raises BlobError, UsageError. No compiler is run, so what only a compile shows to be missing is not in it.
+        For a program that includes ``vmlinux.h``, it is that file. *core* and *types* as for :meth:`compile`. Raises
+        BlobError, UsageError. No compiler is run, so what only a compile shows to be missing is not in it.
         """
         from kheaders.compile import program_text
         from kheaders.compilers.job import Job
@@ -322,7 +336,12 @@ class Context(FormCalls):
         text = program_text(Job(program))
         place = None if isinstance(program, bytes) else os.fspath(program.parent)
         with self.blob(blob) as opened:
-            form = SliceForm(opened)
+            if b"vmlinux.h" in text:
+                from kheaders import vmlinux
+
+                if vmlinux.wanted(text):
+                    return vmlinux.cut(opened, self._retyper(opened, core, types), text, place, includes)
+            form = SliceForm(opened, self._retyper(opened, core, types).apply if core or types == "btf" else None)
             return form.cut(form.program(text, place, includes))
 
     def doctor(self) -> Report:

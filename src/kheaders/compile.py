@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from kheaders.forms.pch import PchForm
     from kheaders.forms.pchshelf import Shelf
     from kheaders.forms.served import Form
+    from kheaders.forms.slice import Rework
     from kheaders.headers.chain import Chain, Found
     from kheaders.headers.headerset import HeaderSet
     from kheaders.interface.blob import Blob
@@ -55,6 +57,7 @@ def compile_program(
     blob: Blob | None = None,
     gathered: Closure | None = None,
     shelf: Callable[[], Shelf | PchForm] | None = None,
+    rework: Rework | None = None,
 ) -> Compiled:
     """Compile *job* for the kernel of the chain that *chain* makes when headers are needed.
 
@@ -63,7 +66,7 @@ def compile_program(
     that compiles is proof enough of the headers that it used; one that does not is believed to be at fault only after
     the trial program has compiled. What a slice cannot do, the full headers are asked; only where these are not at hand
     does the slice's failure count, and then it is told by name what is missing. *gathered* is what was gathered for the
-    program while the chain read ahead (:func:`gathering_for`).
+    program while the chain read ahead (:func:`gathering_for`); *rework* is done to slices.
 
     Raises CompileFailed with the compiler's diagnostics, HostAssembly, HeadersNotFound, StoreError, CompilerError,
     FormError.
@@ -77,7 +80,7 @@ def compile_program(
     if blob is not None and form in ("auto", "slice"):
         from kheaders.slicing import attempt_slice
 
-        attempt = attempt_slice(blob, compiler, job, program)
+        attempt = attempt_slice(blob, compiler, job, program, rework)
         if attempt.ok and attempt.result is not None:
             release = attempt.blob.meta.get("release")
             return Compiled(attempt.result.output, attempt.result, "slice", release, slice=attempt.piece)
@@ -115,7 +118,7 @@ def _by_pch(
         from kheaders.trial import approver
 
         try:
-            return chain().first(approver(compiler)).headers
+            return chain().first(lambda kernel: approver(compiler, kernel)).headers
         except HeadersNotFound:
             return None
 
@@ -153,15 +156,21 @@ def _with_headers(
     from kheaders.trial import approver
 
     for found in chain.found():
+        kernel = chain.kernel_of(found)
+        proof = approver(compiler, kernel)
         if form == "directory":
-            if not chain.approve(found, approver(compiler)):
+            if not chain.approve(found, proof):
                 continue
             chosen: Form = DirectoryForm(tree(chain, found).path, found.facts)
         else:
             entry = (found.entry or chain.store.tree(found.facts.digest)) if form == "auto" else None
             chosen = DirectoryForm(entry.path, found.facts) if entry else MemoryForm(found.headers, gathered=gathered)
-        result = _attempt(chosen, compiler, job, program, found)
-        if result.ok or chain.approve(found, approver(compiler)):
+        # That it compiles proves the headers, but not that types lie as in the kernel.
+        with chain.proving(found, proof) if kernel.btf else nullcontext() as proven:
+            result = _attempt(chosen, compiler, job, program, found)
+        if proven is not None and not proven():
+            continue
+        if result.ok or chain.approve(found, proof):
             why = attempt.reason if attempt is not None else ""
             output = _accepted(result, compiler, attempt)
             return Compiled(output, result, chosen.name, found.facts.release, found, why_not_slice=why)

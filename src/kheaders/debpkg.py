@@ -182,6 +182,18 @@ class PackageTree:
             raise UsageError(f"{shown}: no headers for the architecture {arch}", "name packages of that architecture")
         return merged
 
+    def header_links(self, headers: Mapping[str, bytes]) -> dict[str, str]:
+        """Those of *headers*, which :meth:`headers` gave, that are links in their package → what each link holds.
+
+        As one path may be in several layers, a link counts if it leads to the bytes that are there.
+        """
+        links = {}
+        for path, target in self.links.items():
+            name = re.sub(r"^usr/src/[^/]+/", "", path)
+            if name in headers and self.files.get(self.resolve(path) or "") is headers[name]:
+                links[name] = target
+        return links
+
     def resolve(self, path: str) -> str | None:
         """*path* with all links followed, absolute ones from the packages' root; None for a loop."""
         todo = [part for part in path.split("/") if part not in ("", ".")][::-1]

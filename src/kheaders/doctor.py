@@ -92,7 +92,7 @@ def _answers(chain: Chain, compiler: Compiler | None) -> list[Examined]:
 
     for found in chain.found():
         refusals()
-        if compiler is None or chain.approve(found, approver(compiler)):
+        if compiler is None or chain.approve(found, approver(compiler, chain.kernel_of(found))):
             candidate = found.candidate
             answers.append(Examined(candidate.source, candidate.location, True, checks=found.verdict.checks))
     refusals()

@@ -7,13 +7,15 @@
     │   └── ArchiveError          bytes that are no whole, harmless header archive
     ├── BlobError                 a blob is damaged, foreign, or lacks what is asked for  exit 10
     ├── BtfError                 type information that is damaged, or lacks what is asked for  exit 11
-    ├── FormError                 a PCH or mount is missing, damaged, foreign, or cannot be made  exit 12
     ├── StoreError                a place where forms are kept cannot be used        exit 5
     │   └── UnsafePath            somebody else could change what lies there
     ├── CompilerError             no usable compiler                                 exit 6
     ├── CompileFailed             the compiler refused the program                   exit 7
     │   └── HostAssembly          the program reaches inline assembly of the host
     ├── FetchError                a download failed                                  exit 8
+    ├── PackError                 headers cannot be packed, or the archive not written  exit 12
+    ├── ModuleError               the module with the archive cannot be made, loaded or removed  exit 13
+    ├── FormError                 a PCH or mount is missing, damaged, foreign, or cannot be made  exit 14
     └── ToolError                 another program is missing, failed or hung         exit 9
         ├── ToolMissing
         ├── ToolFailed
@@ -83,10 +85,22 @@ class BtfError(KheadersError):
     exit_code = 11
 
 
+class PackError(KheadersError):
+    """A tree whose headers cannot be packed, or a place where the archive cannot be written."""
+
+    exit_code = 12
+
+
+class ModuleError(KheadersError):
+    """The kernel module that carries an archive cannot be built, installed, loaded or removed."""
+
+    exit_code = 13
+
+
 class FormError(KheadersError):
     """A form that is kept or served (a PCH, a mount) is missing, damaged, of something else, or cannot be made."""
 
-    exit_code = 12
+    exit_code = 14
 
 
 class StoreError(KheadersError):

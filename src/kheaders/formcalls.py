@@ -1,4 +1,4 @@
-"""The calls of a context that make and use forms which are kept or served: PCHs and mounts."""
+"""The calls of a context for forms that are kept or served: directories, PCHs, mounts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from kheaders.errors import FormError
 from kheaders.kernel import Kernel
-from kheaders.store import Store
+from kheaders.store import Entry, Store
 
 if TYPE_CHECKING:
     from kheaders.compilers.find import Compiler
@@ -35,8 +35,20 @@ class FormCalls:
         @property
         def compiler(self) -> Compiler: ...
         def chain(self, downloads: Path | None = None) -> Chain: ...
-        def find(self) -> Found: ...
+        def directory(self) -> tuple[Found, Entry]: ...
         def _downloads(self) -> AbstractContextManager[Path | None]: ...
+
+    def cflags(self, form: Literal["directory", "pch"] = "directory") -> list[str]:
+        """Flags with which any clang build reads the verified headers from the store, as a directory or as a PCH.
+
+        The PCH is built if there is none; it is for the context's compiler and ``-O2``.
+        """
+        from kheaders.forms.directory import DirectoryForm
+
+        if form == "pch":
+            return self.pch_flags()
+        found, entry = self.directory()
+        return DirectoryForm(entry.path, found.facts).flags(self.compiler)
 
     def pch(self, options: Options | None = None) -> Pch:
         """The kernel's PCH in the store, for the context's compiler and *options* (default: ``-O2`` alone).
@@ -166,4 +178,4 @@ class FormCalls:
 
         with self._downloads() as downloads:
             chain = self.chain(downloads)
-            yield chain, chain.first(approver(self.compiler))
+            yield chain, chain.first(lambda kernel: approver(self.compiler, kernel))

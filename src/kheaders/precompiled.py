@@ -60,8 +60,8 @@ def attempt_pch(
     if shelved is None:
         return PchAttempt(None, f"{shelf.why(options)}; 'kheaders pch build' makes it")
     program = _read(job, text)
-    if program.computed:
-        return PchAttempt(None, "an include line of the program is made by a macro")
+    if program.uncertain:
+        return PchAttempt(None, "which of its include lines count is told by a preprocessor only")
     own = _own_headers(shelf.compiler)
     missing = shelved.form.missing(program, own)
     if missing:
@@ -84,8 +84,8 @@ def compile_with(
     if program is None:
         text = job.source if isinstance(job.source, bytes) else Path(job.source).read_bytes()
         program = _read(job, text)
-    if program.computed:
-        return PchAttempt(None, "an include line of the program is made by a macro")
+    if program.uncertain:
+        return PchAttempt(None, "which of its include lines count is told by a preprocessor only")
     missing = form.missing(program, _own_headers(compiler))
     if missing:
         return PchAttempt(None, f"the PCH lacks {missing[0]}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.job import Job, Result, execute
 from kheaders.errors import CompileFailed, HostAssembly
-from kheaders.forms.slice import SliceForm, lacking
+from kheaders.forms.slice import STUBS, Rework, SliceForm, lacking
 from kheaders.headers.markers import MARKER, REGISTER_MARKER, reached
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program
@@ -18,9 +19,9 @@ from kheaders.interface.slice import Needs, Slice
 ROUNDS = 4
 """How often a slice is cut for one program at most; each round adds what the compiler missed."""
 
-_OWN_OF_COMPILER = frozenset(
-    ("stdarg", "stddef", "stdint", "stdbool", "limits", "float", "stdalign", "stdnoreturn", "inttypes", "iso646")
-)
+_NO_FILE = re.compile(r"error: '([^'\n]+)' file not found")
+_ENTERED = re.compile(r"^\.+ (.*)$", re.M)
+_DEPENDENCY = re.compile(r"(?:[^\s\\]|\\[^\n])+")
 
 
 class SliceAttempt(NamedTuple):
@@ -49,25 +50,23 @@ class SliceAttempt(NamedTuple):
         )
 
 
-def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes) -> SliceAttempt:
+def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework: Rework | None = None) -> SliceAttempt:
     """Compile *job*, whose text is *text*, from a slice of *blob*. Raises BlobError, CompilerError, StoreError."""
-    form = SliceForm(blob)
+    form = SliceForm(blob, rework)
     directories = [*job.includes, *user_directories(job.extra)]
     place = os.fspath(job.source.parent) if isinstance(job.source, Path) else "."
     program = form.program(with_options(text, job), place, directories)
     needs = Needs()
     piece = form.cut(program, needs)
     release = blob.meta.get("release")
-    if program.computed:
-        return SliceAttempt(blob, program, piece, None, "an include line of the program is made by a macro")
+    if program.uncertain:
+        program = _preprocessed(form, compiler, job, program, needs)
+        piece = form.cut(program, needs)
     if piece.failed:
         path, why = piece.failed[0]
         return SliceAttempt(blob, program, piece, None, f"{path} cannot be included on kernel {release}: {why}")
-    for name in piece.unknown:
-        if name.removesuffix(".h") not in _OWN_OF_COMPILER:
-            return SliceAttempt(
-                blob, program, piece, None, f"kernel {release} has no header <{name}>, nor has the program"
-            )
+    if piece.doubt:
+        return SliceAttempt(blob, program, piece, None, piece.doubt)
     result = _compile(form, compiler, job, piece)
     for _ in range(ROUNDS - 1):
         more = lacking(result.diagnostics)
@@ -77,7 +76,29 @@ def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes) -> Slic
         needs = Needs(needs.names | more.names, needs.tags | more.tags)
         piece = form.cut(program, needs)
         result = _compile(form, compiler, job, piece)
-    return SliceAttempt(blob, program, piece, result, _reason(blob, compiler, program, result))
+    return SliceAttempt(blob, program, piece, result, _reason(blob, compiler, program, piece, result))
+
+
+def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Program, needs: Needs) -> Program:
+    """*program* with the include lines that the preprocessor comes by.
+
+    At first all that they could name is there. Without what did not count, conditions may come out otherwise.
+    """
+    for _ in range(ROUNDS):
+        with form.present(form.cut(program, needs), compiler) as served:
+            result = execute(compiler, job, served.flags, served.pass_fds, ("-M", "-MG", "-H"))
+        # the rule is not printed where the preprocessor found an error, perhaps one of ours; the list always is
+        paths = _DEPENDENCY.findall(result.output.decode("utf-8", "replace")) if result.ok else []
+        paths += _ENTERED.findall(result.diagnostics)
+        taken = frozenset(path.removeprefix(f"{STUBS}/") for path in paths)
+        if taken == program.taken:
+            break
+        # what was not found is told as the program spells it: names that macros make
+        made = sorted(name for name in taken.difference(program.includes) if not os.path.exists(name))
+        program = program._replace(includes=(*program.includes, *made), taken=taken)
+        if result.ok and not made and taken.issuperset(program.includes):
+            break
+    return program
 
 
 def _compile(form: SliceForm, compiler: Compiler, job: Job, piece: Slice) -> Result:
@@ -101,15 +122,19 @@ def host_assembly(result: Result, attempt: SliceAttempt | None) -> HostAssembly:
     )
 
 
-def _reason(blob: Blob, compiler: Compiler, program: Program, result: Result) -> str:
+def _reason(blob: Blob, compiler: Compiler, program: Program, piece: Slice, result: Result) -> str:
     if result.ok and not reached(result.output):
         return ""
     if result.ok or MARKER in result.diagnostics:
         return "the program reaches inline assembly of the host's processor"
     release = blob.meta.get("release")
+    if match := _NO_FILE.search(result.diagnostics):
+        return f"kernel {release} has no header <{match[1]}>, nor has the program"
     lacks = lacking(result.diagnostics)
     for name in sorted(lacks.names | lacks.tags):
-        places = _declared_in(blob, name)
+        places, seen = _declared_in(blob, name, piece.visible)
+        if seen:
+            continue  # the program has it: it uses it wrongly
         if places:
             return f"{name!r} is declared in <{places[0]}>, which the program does not include"
         if name not in program.declared and name not in program.defined:
@@ -117,17 +142,17 @@ def _reason(blob: Blob, compiler: Compiler, program: Program, result: Result) ->
     return f"{compiler.name} refused the program"
 
 
-def _declared_in(blob: Blob, name: str) -> list[str]:
-    """Headers, by the names that include lines use, that declare *name* or define it as a macro."""
+def _declared_in(blob: Blob, name: str, visible: bytes) -> tuple[list[str], bool]:
+    """Headers, by the names that include lines use, that have the name; whether one of them is visible."""
     number = blob.number(name)
     if number is None:
-        return []
+        return [], False
     files = {blob.array("decl_files")[d] for rows in ("name_decls", "tag_decls") for d in blob.row(rows, number)}
     files |= {blob.array("macro_files")[m] for m in blob.row("name_macros", number)}
     names = {
         blob.files[file].partition("include/")[2].removeprefix("uapi/").removeprefix("generated/") for file in files
     }
-    return sorted(filter(None, names))
+    return sorted(filter(None, names)), any(visible[file] for file in files)
 
 
 def with_options(text: bytes, job: Job) -> bytes:
@@ -139,6 +164,10 @@ def with_options(text: bytes, job: Job) -> bytes:
             lines.append(f'#include "{next(words, "")}"')
         elif word == "-D":
             lines.append(f"#define {next(words, '').replace('=', ' ', 1)}")
+        elif word == "-U":
+            lines.append(f"#undef {next(words, '')}")
+        elif word.startswith("-U"):
+            lines.append(f"#undef {word[2:]}")
         elif word.startswith("-D"):
             lines.append(f"#define {word[2:].replace('=', ' ', 1)}")
     return "\n".join([*lines, ""]).encode("utf-8", "surrogateescape") + text if lines else text

@@ -1,12 +1,17 @@
-"""Proof: a small program that uses the kernel's core compiles with the headers."""
+"""Proof: a small program that uses the kernel's core compiles with the headers, and its types lie as in the kernel."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from kheaders.compilers.find import Compiler
 from kheaders.errors import CompilerError, StoreError
 from kheaders.headers.chain import Approver
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.verify import Check, Verdict
+
+if TYPE_CHECKING:
+    from kheaders.kernel import Kernel
 
 PROGRAM = b"""\
 #include <linux/sched.h>
@@ -23,22 +28,30 @@ unsigned long kheaders_trial(struct task_struct *task, struct sk_buff *skb, stru
 """
 
 
-def approver(compiler: Compiler) -> Approver:
-    """The proof as the chain takes it; it depends on the compiler."""
-    return Approver(f"trial:{compiler.identity}", lambda headers: try_compile(headers, compiler))
+def approver(compiler: Compiler, kernel: Kernel | None = None) -> Approver:
+    """The proof as the chain takes it; it depends on the compiler, and on the *kernel* if its BTF is at hand.
+
+    *kernel* is the one that the headers say they belong to.
+    """
+    typed = kernel if kernel is not None and kernel.btf is not None else None
+    name = f"trial:{compiler.identity}" + (":layouts" if typed else "")
+    return Approver(name, lambda headers: try_compile(headers, compiler, typed))
 
 
-def try_compile(headers: HeaderSet, compiler: Compiler) -> Verdict:
+def try_compile(headers: HeaderSet, compiler: Compiler, kernel: Kernel | None = None) -> Verdict:
     """Compile the trial program from *headers* in memory; nothing is written.
 
-    Headers of 32-bit kernels cannot be compiled for BPF at all, so for them the question is skipped. Raises
-    CompilerError where the compiler cannot be run or hangs, and UsageError for an unknown architecture.
+    With a *kernel*, which must have BTF, the layouts of its core types are compared as well. Headers of 32-bit kernels
+    cannot be compiled for BPF at all, so for them the question is skipped. Raises CompilerError where the compiler
+    cannot be run or hangs, and UsageError for an unknown architecture.
     """
     # What is proven once in a boot needs none of these.
+    from kheaders import agreement
     from kheaders.compilers.flags import architecture
     from kheaders.compilers.job import Job, execute
     from kheaders.forms.memory import MemoryForm
 
+    program = PROGRAM + agreement.USES if kernel is not None else PROGRAM
     try:
         architecture(headers.srcarch or "", headers.config)
     except CompilerError as error:
@@ -46,14 +59,17 @@ def try_compile(headers: HeaderSet, compiler: Compiler) -> Verdict:
     try:
         result = None
         for everything in (False, True):
-            with MemoryForm(headers, everything=everything).serve(compiler, PROGRAM) as served:
-                result = execute(compiler, Job(PROGRAM), served.flags, served.pass_fds)
+            with MemoryForm(headers, everything=everything).serve(compiler, program) as served:
+                result = execute(compiler, Job(program, debug=kernel is not None), served.flags, served.pass_fds)
             if result.ok or "file not found" not in result.diagnostics:
                 break
     except StoreError as error:
         return Verdict((Check("compiles", "failed", str(error)),))
     if result is not None and result.ok:
-        return Verdict((Check("compiles", "ok", f"with {compiler.name}"),))
+        checks = [Check("compiles", "ok", f"with {compiler.name}")]
+        if kernel is not None:
+            checks.append(agreement.check(kernel, result.output))
+        return Verdict(tuple(checks))
     first = first_error(result.diagnostics if result else "")
     return Verdict((Check("compiles", "failed", f"a small program does not compile with {compiler.name}: {first}"),))
 

@@ -94,19 +94,22 @@ class Elf:
         return bytes(body) + (table if self.headers else b"")
 
 
-def modinfo(release: str = RELEASE) -> bytes:
-    """The section ``.modinfo`` of a module that was built for *release*."""
-    return b"license=GPL v2\0name=kheaders\0vermagic=" + release.encode() + b" SMP preempt mod_unload modversions \0"
+def modinfo(release: str = RELEASE, name: str = "kheaders") -> bytes:
+    """The section ``.modinfo`` of the module *name* that was built for *release*."""
+    return f"license=GPL v2\0name={name}\0vermagic={release}".encode() + b" SMP preempt mod_unload modversions \0"
 
 
-def module(archive: bytes | None, *, release: str = RELEASE, bits: int = 64, order: str = "<") -> bytes:
-    """``kheaders.ko`` with *archive*; with None, a module that has no archive."""
+def module(
+    archive: bytes | None, *, release: str = RELEASE, name: str = "kheaders", bits: int = 64, order: str = "<"
+) -> bytes:
+    """``kheaders.ko``, or a module of another *name*, with *archive*; with None, a module that has no archive."""
     before = b"read only data before it"
     symbols = {"init_module": (".text", 0)}
     if archive is not None:
         symbols["kernel_headers_data"] = (".rodata", len(before))
         symbols["kernel_headers_data_end"] = (".rodata", len(before) + len(archive))
-    sections = {".text": b"\xc3" * 8, ".rodata": before + (archive or b"") + b"and after", ".modinfo": modinfo(release)}
+    rodata = before + (archive or b"") + b"and after"
+    sections = {".text": b"\xc3" * 8, ".rodata": rodata, ".modinfo": modinfo(release, name)}
     return Elf(bits, order).write(sections, symbols)
 
 

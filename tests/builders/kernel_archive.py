@@ -46,7 +46,7 @@ def obtain(cache: Path | None = None) -> DebianHeaders:
     """The headers, from *cache* if it has them whole; else downloaded by apt. Raises Unobtainable."""
     cache = cache or default_cache()
     cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / ".lock"):
+    with locked(cache / ".lock"):
         ready = cache / "ready"
         if not ready.exists():
             for name in ("debs", "root", "kheaders.tar.xz"):
@@ -187,7 +187,8 @@ def _run(argv: Sequence[str | Path], cwd: Path | None = None) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Keep other runs out for the time of the body."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -17,13 +17,18 @@ PACKAGE_OF = {
     "bpftool": "bpftool",
     "clang": "clang",
     "fusermount3": "fuse3",
+    "cpio": "cpio",
     "insmod": "kmod",
+    "gcc": "gcc",
     "ld": "binutils",
     "llvm-objdump": "llvm",
     "lz4": "lz4",
     "lzop": "lzop",
     "mkfs.erofs": "erofs-utils",
+    "make": "make",
     "modprobe": "kmod",
+    "perl": "perl",
+    "qemu-system-x86_64": "qemu-system-x86",
     "strace": "strace",
     "strip": "binutils",
     "xz": "xz-utils",
@@ -51,6 +56,14 @@ def root() -> None:
     """Skip the test unless it runs as root."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
+
+
+def guests() -> None:
+    """Skip the test unless guests were asked for (``make test-vm`` does); fail where that should have qemu."""
+    if os.environ.get("KHEADERS_TEST_GUESTS") != "1":
+        pytest.skip("guests are booted by `make test-vm` only")
+    root()
+    tool("qemu-system-x86_64")
 
 
 def network() -> None:

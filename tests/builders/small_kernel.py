@@ -77,6 +77,10 @@ TEXTS = {
     "byteorder/big.h": "#define __BIG_ENDIAN 4321\n#define cpu_to_be(x) (x)\n",
     "also_order.h": "#include <linux/byteorder/little.h>\n#define ALSO 1\n",
     "aa_wraps_big.h": "#include <linux/byteorder/big.h>\n#define WRAPPED 1\n",
+    "defaults.h": "#ifndef DEFAULTED\n#define DEFAULTED 1\n#endif\n#define FIXED 2\n"
+    "#define USES_BOTH (DEFAULTED + FIXED)\n"
+    "#ifdef SWITCH\n#define SWITCHED 1\n#else\n#define SWITCHED 0\n#endif\n#define AFTER_SWITCH 7\n"
+    "struct switched {\n\tint one;\n#ifdef SWITCH\n\tint more;\n#endif\n\tint last;\n};\n",
     "uses_order.h": "#include <linux/byteorder/little.h>\n#include <linux/conditional.h>\n"
     "#ifdef __BIG_ENDIAN\n#define ORDER 1\n#else\n#define ORDER 2\n#endif\n",
 }
@@ -91,6 +95,10 @@ def small_kernel(**more: bytes) -> HeaderSet:
         "twice_user.h",
         "#define ENTRY(x) entry_##x,\nenum entries {\n#include <linux/twice.h>\nentry_count };\n#undef ENTRY\n"
         "#define ENTRY(x) int field_##x;\nstruct entry_fields {\n#include <linux/twice.h>\n};\n#undef ENTRY\n",
+    )
+    extra["include/linux/hooks.h"] = b"/* a list */\nHOOK(open)\nHOOK(close)\n"
+    extra["include/linux/hooked.h"] = _guarded(
+        "hooked.h", "#define HOOK(name) int hook_##name;\nstruct hooked {\n#include <linux/hooks.h>\n};\n#undef HOOK\n"
     )
     extra["include/uapi/linux/only_uapi.h"] = b"#ifndef _OU\n#define _OU\n#define FROM_UAPI 77\n#endif\n"
     extra.update({f"include/linux/{name}.h": text for name, text in more.items()})

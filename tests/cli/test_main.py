@@ -29,6 +29,9 @@ ARGUMENTS = {
     "slice": ["p.c"],
     "cache": ["list"],
     "completion": ["bash"],
+    "pack": ["d", "-o", "k"],
+    "module": ["status"],
+    "boot": ["warm"],
 }
 """What a command needs besides options."""
 

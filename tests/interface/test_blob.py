@@ -83,7 +83,8 @@ class TestRoundTrip:
             monkeypatch.setattr(f"kheaders.interface.{module}.hashed", lambda name: len(name) << 32 | len(name))
         with Blob(built(tmp_path / "alike")) as blob:
             assert problems(blob) == []
-            assert blob.numbers(blob.names) == {name: number for number, name in enumerate(blob.names)}
+            some = range(0, len(blob.names), len(blob.names) // 11)
+            assert blob.numbers(blob.names[number] for number in some) == {blob.names[n]: n for n in some}
             assert blob.number("animaL") is None and blob.number("cat") is None
 
     def test_inverse_rows(self, small_blob: Path) -> None:

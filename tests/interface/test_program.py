@@ -46,9 +46,42 @@ def test_include_lines(text: str, wanted: tuple[str, ...]) -> None:
 
 
 def test_a_name_made_by_a_macro_is_noticed() -> None:
-    assert told("#define H <linux/a.h>\n#include H\n").computed
-    assert not told("#include <linux/a.h>\n").computed
-    assert not told("/*\n#include H\n*/\n").computed
+    assert told("#define H <linux/a.h>\n#include H\n").uncertain
+    assert not told("#include <linux/a.h>\n").uncertain
+    assert not told("/*\n#include H\n*/\n").uncertain
+
+
+def test_conditional_include_lines_are_noticed() -> None:
+    assert told("#if 1\n#include <linux/a.h>\n#endif\n").uncertain
+    assert told("#ifdef A\n#elif defined(B)\n#include <linux/a.h>\n#endif\n").uncertain
+    assert not told("#ifndef A_H\n#define A_H\n#include <linux/a.h>\n#endif\n").uncertain
+    assert not told("#ifdef A\n#define B\n#endif\n#include <linux/a.h>\n").uncertain
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    assert told(b"\xef\xbb\xbf#include <linux/a.h>\n").includes == ("linux/a.h",)
+
+
+def test_digraphs() -> None:
+    read = told("%:include <linux/a.h>\n%:define P(x) AF_%:%:x\nstruct own <% int a<:2:>; %>;\n")
+    assert read.includes == ("linux/a.h",)
+    assert read.defined == {"own"}
+    assert read.pastes == ("P(x) AF_##x",)
+
+
+def test_what_is_defined_before_an_include_line(tmp_path: Path) -> None:
+    (tmp_path / "own.h").write_text("#define IN_OWN 1\n#include <linux/b.h>\n#define AFTER_OWN 2\n")
+    text = "#define A (1)\n#undef B\n#define F(x) x\n#include <linux/a.h>\n#define C\n#include <own.h>\n#define D\n"
+    early = told(text, None, tmp_path).early
+    assert early == {"A": "(1)", "B": None, "F": "(x) x", "C": "", "IN_OWN": "1"}
+
+
+def test_what_macros_may_paste() -> None:
+    own = "#define C_(a, b) a##b\n#define C(a, b) C_(a, b)\n#define P CONFIG_\n"
+    read = told(own + "int f(void) { return C(P, 64BIT); }\nint g(void) { return h(other); }\n")
+    assert {"P", "CONFIG_", "64BIT"} <= read.pasted
+    assert "other" not in read.pasted
+    assert "64BIT" in read.numbers
 
 
 def test_words_are_those_of_code() -> None:

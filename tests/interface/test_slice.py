@@ -155,6 +155,75 @@ def test_what_the_program_declares_wins(same: Same, program: str) -> None:
     same(program, "" if "struct request" in program else "shadow")
 
 
+BEFORE = {
+    "a macro that a header defines": "#define FIXED 90\n#include <linux/defaults.h>\nint f(void) { return USES_BOTH; }",
+    "a macro with a default": "#define DEFAULTED 90\n#include <linux/defaults.h>\nint f(void) { return USES_BOTH; }",
+    "a macro changed between include lines": "#include <linux/defaults.h>\n#undef FIXED\n#define FIXED 80\n"
+    "#include <linux/chain.h>\n#include <linux/defaults.h>\nint f(void) { return USES_BOTH; }",
+    "a macro undefined between include lines": "#include <linux/defaults.h>\n#undef FIXED\n#include <linux/chain.h>\n"
+    "#ifdef FIXED\n#error seen\n#endif\nint f(void) { return DEFAULTED; }",
+    "a switch that concerns other lines": "#define SWITCH\n#include <linux/defaults.h>\n"
+    "int f(void) { return AFTER_SWITCH; }",
+    "a switch that is of no header's": "#define SWITCH2\n#include <linux/defaults.h>\nint f(void) { return SWITCHED; }",
+}
+
+
+@pytest.mark.parametrize("program", BEFORE.values(), ids=BEFORE.keys())
+def test_what_the_program_defines_before_its_headers(same: Same, program: str) -> None:
+    same(program)
+
+
+@pytest.mark.parametrize("use", ["int f(void) { return SWITCHED; }", "int f(struct switched *s) { return s->last; }"])
+def test_a_header_that_depends_on_what_the_program_defines(small: Kernel, use: str) -> None:
+    attempt = small.sliced(Job(f"#define SWITCH\n#include <linux/defaults.h>\n{use}\n".encode()))
+    assert not attempt.ok
+    assert "defines SWITCH before it includes include/linux/defaults.h" in attempt.reason
+    switched = Job(f"#include <linux/defaults.h>\n{use}\n".encode(), defines=("SWITCH",))
+    assert "SWITCH" in small.sliced(switched).reason
+    assert small.sliced(switched._replace(defines=())).ok
+
+
+CONDITIONAL = {
+    "a header that is not included": "#if 0\n#include <linux/macros.h>\n#endif\n#ifdef ANSWER\n#error seen\n"
+    "#endif\nint x;",
+    "a header that the kernel lacks": "#ifdef NEVER\n#include <linux/nowhere.h>\n#endif\nint x;",
+    "one of two headers": "#include <linux/macros.h>\n#if ANSWER == 42\n#include <linux/chain.h>\n#else\n"
+    "#include <linux/nowhere.h>\n#endif\nint f(int x) { return third(x); }",
+    "a header that may be there": "#if __has_include(<linux/nowhere.h>)\n#error there\n"
+    "#elif __has_include(<linux/chain.h>)\n"
+    "#include <linux/chain.h>\n#endif\nint f(int x) { return third(x); }",
+    "a header that a macro names": "#define H <linux/chain.h>\n#include H\nint f(int x) { return third(x); }",
+    "a header whose name a macro makes": "#define H(x) <linux/x.h>\n#include H(chain)\n"
+    "int f(int x) { return third(x); }",
+    "a declaration that is not compiled": "#include <linux/person.h>\n#include <linux/chain.h>\n#if 0\n"
+    "static int third(int x) { return 0; }\nstruct person { int other; };\ntypedef int u32;\n#endif\n"
+    "u32 f(struct person *p) { return third(p->age); }",
+}
+
+
+@pytest.mark.parametrize("program", CONDITIONAL.values(), ids=CONDITIONAL.keys())
+def test_what_is_not_compiled_does_not_count(same: Same, program: str) -> None:
+    same(program)
+
+
+def test_a_list_is_read_with_the_programs_own_macro(same: Same) -> None:
+    same("#define HOOK(x) N_##x,\nenum { ZERO,\n#include <linux/hooks.h>\n};\nint f(void) { return N_close; }")
+    same(
+        "#include <linux/hooked.h>\n#define HOOK(x) + h->hook_##x\n"
+        "int f(struct hooked *h) { return 0\n#include <linux/hooks.h>\n; }"
+    )
+
+
+def test_pasting_that_only_a_macro_tests(same: Same) -> None:
+    own = "#define C_(a, b) a##b\n#define C(a, b) C_(a, b)\n#define HAVE(x) IS_ENABLED(C(CONFIG_, x))\n"
+    assert "CONFIG_SMP" in same(own + "int f(void) { return HAVE(SMP) * 2 + HAVE(NOT_SET); }", "config")
+
+
+def test_a_name_that_is_misused_is_not_called_missing(small: Kernel) -> None:
+    outcome = refused(small, "int f(void) { return ADD; }", "macros")
+    assert "refused the program" in outcome.sliced.reason
+
+
 def test_a_struct_that_is_only_pointed_to_is_not_defined(same: Same) -> None:
     text = same("int f(struct person *p) { return p->age; }", "person")
     assert "hidden" not in text

@@ -42,6 +42,10 @@ def usual() -> Passed:
         empty=b"",
         no_newline=b"int no_newline;",
         zz_intruder=b"#define ANSWER 666\n",
+        aa_captor=b"#define JOINED(a, b) a##b\n#define legs JOINED(legs_, OWNER)\nstatic int ask(enum legs legs);\n",
+        aa_stub=b"#ifdef CONFIG_OF_NOBODY\nextern int arms;\n#else\n#define arms zero_arms\n#endif\n",
+        aa_animal=b"struct early { int legs, arms; };\n",
+        user_of_words=b"struct animal { int legs, arms; };\n",
     )
 
 
@@ -72,6 +76,14 @@ def test_a_header_that_defines_anew_comes_after_what_it_would_disturb(usual: Pas
 def test_a_header_that_includes_an_intruder_comes_last_too(usual: Passed) -> None:
     order = list(usual.headers)
     assert order.index("include/linux/uses_order.h") < order.index("include/linux/aa_wraps_big.h")
+
+
+def test_a_header_that_takes_a_common_word_comes_after_those_that_use_it(usual: Passed) -> None:
+    """include/rv/automata.h of 7.2 defines ``events`` and ``states``, which are members of many structs."""
+    order = list(usual.headers)
+    assert order.index("include/linux/user_of_words.h") < order.index("include/linux/aa_captor.h")
+    assert usual.text.count(b"int legs,") == 2
+    assert order.index("include/linux/aa_stub.h") < order.index("include/linux/zz_intruder.h")
 
 
 def test_each_header_is_included_once_and_from_the_tree(usual: Passed) -> None:

@@ -69,7 +69,7 @@ def _build(args: argparse.Namespace) -> int:
     context = options.context(args)
     start = time.monotonic()
     with progress.stages() as report:
-        path = context.build_blob(args.output, lambda stage: report(stage, None, None))
+        path = context.build_blob(args.output, report)
     seconds = time.monotonic() - start
     with context.blob(path) as blob:
         release, counts, left_out = blob.meta.get("release"), blob.meta["counts"], len(blob.failed)

@@ -60,6 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="compile from the full headers as well, and say where the objects differ"
     )
+    options.add_types(parser)
     options.add_json(parser)
 
 
@@ -82,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
         extra=args.extra,
         blob=args.blob,
         check=args.check,
+        core=args.core,
+        types=args.types,
     )
     output.complain(compiled.result.diagnostics)
     if destination == "-":

@@ -30,8 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Extract, and tell how much of what."""
     context = options.context(args)
-    with progress.waiting("unpacking and verifying headers"):
-        found = context.extract(args.directory)
+    with progress.stages(quiet=True) as report:
+        found = context.extract(args.directory, progress=report)
     path = os.path.abspath(args.directory)
     if args.json:
         output.say_json({"path": path, "headers": len(found.headers.files), **output.found_facts(found)})

@@ -25,9 +25,14 @@ COMMANDS = {
     "blob": "build, examine or ship the kernel's blob: its whole C interface in one file",
     "pch": "build, examine or ship a precompiled header of the kernel for one compiler",
     "show": "tell what a name is: struct, function, macro ... with its text, place and value",
+    "verify": "compare the headers' types with the kernel's own, and list each difference",
+    "types": "print the kernel's types as C, from its BTF: a vmlinux.h, or those that are named",
     "slice": "print the few lines of C that a program needs from the kernel",
     "mount": "show the verified headers at a directory, as a read-only filesystem",
     "umount": "undo 'kheaders mount'",
+    "pack": "pack a kernel's headers into an archive, as the kernel's own script would",
+    "module": "build, install, load or remove the module that carries an archive",
+    "boot": "have headers found and verified at each boot",
     "cache": "list or clear what is kept in the store",
     "completion": "print a script that completes kheaders' words in a shell",
 }
@@ -169,6 +174,31 @@ def add_blob(parser: argparse.ArgumentParser) -> None:
     """The option ``--blob``, for commands that read one."""
     parser.add_argument(
         "--blob", metavar="FILE", type=_some, help="the blob to read (default: the kernel's own in the store)"
+    )
+
+
+def add_btf(parser: argparse.ArgumentParser) -> None:
+    """The option ``--btf``, for commands that read types."""
+    parser.add_argument(
+        "--btf",
+        metavar="FILE",
+        type=_some,
+        help="the BTF to read: raw, or in a vmlinux, module, kernel image or object (default: the kernel's own)",
+    )
+
+
+def add_types(parser: argparse.ArgumentParser) -> None:
+    """The options ``--core`` and ``--types``, for commands that use slices."""
+    parser.add_argument(
+        "--core",
+        action="store_true",
+        help="mark the kernel's records for CO-RE: one object runs on many kernels",
+    )
+    parser.add_argument(
+        "--types",
+        choices=("headers", "btf"),
+        default="headers",
+        help="where types come from that headers and the kernel's BTF both have (default: headers)",
     )
 
 

@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from kheaders.cli import output
 
 Report = Callable[[str, "int | None", "int | None"], None]
-"""Called with a stage, and bytes so far and in all where they are known."""
+"""Called with a stage, and bytes (or what COUNTED says) so far and in all where they are known."""
 
 STAGES = {
     "lists": "reading the archive's lists of packages",
     "packages": "downloading packages",
     "checking": "unpacking and verifying headers",
     "headers": "finding and verifying headers",
+    "pack": "packing headers",
+    "module": "building the module",
+    "extract": "writing headers",
     "survey": "looking which headers can be included",
     "index": "preprocessing and indexing every header",
     "write": "writing the blob",
@@ -24,6 +27,9 @@ STAGES = {
     "import": "rebuilding the blob",
     "verify": "checking every page and number",
 }
+
+COUNTED = {"index": "headers"}
+"""Stages that count something else than bytes."""
 
 
 @contextmanager
@@ -39,10 +45,10 @@ def waiting(text: str) -> Iterator[None]:
 
 
 @contextmanager
-def stages() -> Iterator[Report]:
-    """A function to report progress to: bars on a terminal with rich, else one line a stage."""
+def stages(*, quiet: bool = False) -> Iterator[Report]:
+    """A function to report progress to: bars on a terminal with rich, else one line a stage, or nothing if *quiet*."""
     if not (output.is_terminal(sys.stderr) and _rich()):
-        yield _lines()
+        yield _nothing if quiet else _lines()
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
@@ -62,10 +68,20 @@ def stages() -> Iterator[Report]:
                     if not known.finished:
                         bars.remove_task(known.id)
                 tasks[stage] = bars.add_task(STAGES.get(stage, stage), total=total, amount="")
-            amount = f"{output.size(done or 0)} of {output.size(total)}" if total else ""
+            amount = _amount(stage, done or 0, total) if total else ""
             bars.update(tasks[stage], completed=done or 0, total=total, amount=amount)  # type: ignore[arg-type]  # an id of rich's
 
         yield report
+
+
+def _amount(stage: str, done: int, total: int) -> str:
+    if stage in COUNTED:
+        return f"{done:,} of {total:,} {COUNTED[stage]}"
+    return f"{output.size(done)} of {output.size(total)}"
+
+
+def _nothing(stage: str, done: int | None, total: int | None) -> None:
+    """Report nothing."""
 
 
 def _lines() -> Report:
@@ -75,7 +91,7 @@ def _lines() -> Report:
         if stage in seen:
             return
         seen.add(stage)
-        size = f" ({output.size(total)})" if total else ""
+        size = f" ({output.size(total)})" if total and stage not in COUNTED else ""
         output.complain(f"kheaders: {STAGES.get(stage, stage)}{size}\n")
 
     return report

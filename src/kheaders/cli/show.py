@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kheaders.cli import options, output
+from kheaders.cli import btfnames, options, output
 from kheaders.errors import BlobError, UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Tell what a name is: each struct, union, enum, enumeration constant, typedef, function, inline function, variable and
 macro of that name, with header, line and text, from the kernel's blob. Macros and constants come with their value, as
-the compiler computes it."""
+the compiler computes it. Types that no header declares, and layouts, come from the kernel's BTF, for which no blob is
+needed."""
 
 EPILOG = """\
 examples:
@@ -26,8 +27,11 @@ examples:
   kheaders show --kind macro HZ                every definition where headers disagree
   kheaders show --users TASK_COMM_LEN          what refers to it
   kheaders show --json ip_hdr
+  kheaders show struct sk_buff --layout        offsets, sizes, holes and cache lines of its members
+  kheaders show nf_conn --layout --btf nf_conntrack.ko
 
---json: name, items (kind, name, file, line, text, value, reason, owner)
+--json: name, items (kind, name, file, line, text, value, reason, owner);
+        with --layout: name, btf, layouts
 """
 
 KINDS = ("struct", "union", "enum", "constant", "typedef", "function", "inline", "variable", "macro")
@@ -47,7 +51,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"only this kind: {', '.join(KINDS)} (may be given more than once)",
     )
     parser.add_argument("--no-value", action="store_true", help="do not ask the compiler for values")
+    parser.add_argument("--layout", action="store_true", help="show where the members of a struct or union lie")
+    parser.add_argument(
+        "--cacheline", metavar="N", type=int, default=64, help="bytes of a cache line, for --layout (default: 64)"
+    )
     options.add_blob(parser)
+    options.add_btf(parser)
     options.add_json(parser)
 
 
@@ -56,7 +65,17 @@ def run(args: argparse.Namespace) -> int:
     name, tag = _asked(args.name)
     if tag:
         args.kind = [tag]
-    items = options.context(args).show(name, blob=args.blob, values=not args.no_value, users=args.users)
+    context = options.context(args)
+    if args.layout:
+        return btfnames.layout(args, context, name, tag)
+    if args.btf is not None:
+        return btfnames.definition(args, context, name)
+    try:
+        items = context.show(name, blob=args.blob, values=not args.no_value, users=args.users)
+    except BlobError:
+        if args.users or not btfnames.known(context, name, args.kind):
+            raise
+        return btfnames.definition(args, context, name)
     chosen = [item for item in items if not args.kind or _kind(item) in args.kind]
     if items and not chosen:
         kinds = ", ".join(dict.fromkeys(_kind(item) for item in items))

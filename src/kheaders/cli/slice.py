@@ -16,6 +16,7 @@ examples:
   kheaders slice prog.bpf.c                    to standard output
   kheaders slice -I include -o prog.slice.h prog.bpf.c
   kheaders slice --blob 6.1.kheaders - < prog.bpf.c
+  kheaders slice prog.bpf.c -o vmlinux.h       for a libbpf program that includes vmlinux.h
 
 --json: lines, declarations, macros, includes (the include lines that the slice
         stands for), unknown (those that the kernel has no header for), failed,
@@ -29,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", default="-", help="where to (default: standard output)")
     parser.add_argument("-I", dest="includes", metavar="DIR", action="append", default=[], help="your own headers")
     options.add_blob(parser)
+    options.add_types(parser)
     options.add_json(parser)
 
 
@@ -37,7 +39,9 @@ def run(args: argparse.Namespace) -> int:
     if args.output != "-":
         source.check_destination(args.output, args.source)
     program = source.standard_input() if args.source == "-" else args.source
-    piece = options.context(args).slice(program, includes=args.includes, blob=args.blob)
+    piece = options.context(args).slice(
+        program, includes=args.includes, blob=args.blob, core=args.core, types=args.types
+    )
     if args.output != "-":
         objectfile.write(args.output, piece.text)
     if args.json:

@@ -48,7 +48,13 @@ class DirectoryForm:
         yield Served(tuple(self.flags(compiler)))
 
 
-def write(headers: HeaderSet, directory: int, final: Path) -> Mapping[str, Any]:
+Progress = Callable[[int, int], None]
+"""Called with the bytes of headers that are written, and those of all."""
+
+_STEP = 1 << 20
+
+
+def write(headers: HeaderSet, directory: int, final: Path, progress: Progress | None = None) -> Mapping[str, Any]:
     """Write *headers* below the open, private and empty *directory*, which will be known as *final*.
 
     Returns what a manifest should tell of the tree. Raises StoreError.
@@ -56,8 +62,13 @@ def write(headers: HeaderSet, directory: int, final: Path) -> Mapping[str, Any]:
     from kheaders.extraction import TreeWriter  # what is in the store already needs none of it
 
     with TreeWriter(directory, str(final)) as tree:
+        done, told, total = 0, 0, headers.size if progress is not None else 0
         for path, data in headers.files.items():
             tree.add_file(path, data)
+            done += len(data)
+            if progress is not None and done - told >= _STEP:
+                progress(done, total)
+                told = done
         for path, target in headers.links.items():
             tree.add(Member(path, link=target))
         for path, data in private_files(headers, str(final)).items():
@@ -88,12 +99,12 @@ def tree(chain: Chain, found: Found) -> Entry:
     return entry
 
 
-def extract(headers: HeaderSet, directory: Path) -> Path:
+def extract(headers: HeaderSet, directory: Path, progress: Progress | None = None) -> Path:
     """Write *headers* to *directory*, which must be missing or empty, and return its absolute path.
 
     Raises as :func:`place_tree` does.
     """
-    return place_tree(directory, lambda fd, final: write(headers, fd, final))
+    return place_tree(directory, lambda fd, final: write(headers, fd, final, progress))
 
 
 def place_tree(directory: Path, fill: Callable[[int, Path], object]) -> Path:

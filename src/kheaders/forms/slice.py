@@ -6,8 +6,10 @@ files, so its text, its line numbers and its own headers stay as they are.
 
 from __future__ import annotations
 
+import json
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from kheaders.compilers.find import Compiler
@@ -30,13 +32,18 @@ _NAME = re.compile(
 )
 
 
+Rework = Callable[[Slice, Program], Slice]
+"""What is done to a slice of a program before a compiler reads it."""
+
+
 class SliceForm:
     """Serves slices of one blob. ``last`` is the slice that was served last."""
 
     name = "slice"
 
-    def __init__(self, blob: Blob) -> None:
+    def __init__(self, blob: Blob, rework: Rework | None = None) -> None:
         self.blob = blob
+        self._rework = rework
         self.last: Slice | None = None
         meta = blob.meta
         try:
@@ -48,18 +55,32 @@ class SliceForm:
 
     def program(self, text: bytes, directory: str | None, user_directories: Sequence[str]) -> Program:
         """The program *text*, read with its own headers."""
-        return read(text, directory, user_directories)
+        return read(text, directory, user_directories, self._list)
+
+    def _list(self, name: str) -> str | None:
+        """The text of a header that is a list without a guard."""
+        known = self.blob.meta.get("bare") or ()
+        paths = (os.path.normpath(f"{place}/{name}") for place in include_directories(self._arch))
+        path = next((path for path in paths if path in known or path in self.blob.file_numbers), None)
+        if path is None or path not in known:
+            return None
+        texts: dict[str, str] = json.loads(self.blob.note("bare"))
+        return texts.get(path)
 
     def cut(self, program: Program, needs: Needs | None = None) -> Slice:
         """The slice of *program*, with what *needs* adds. Raises BlobError."""
         self.last = Cutter(self.blob, include_directories(self._arch)).cut(program, needs)
+        if self._rework is not None:
+            self.last = self._rework(self.last, program)
         return self.last
 
     @contextmanager
     def present(self, piece: Slice, compiler: Compiler) -> Iterator[Served]:
         """Make *piece* readable for *compiler* for the time of the body. Raises StoreError."""
-        texts = {f"{STUBS}/{name}": b"" for name in piece.includes if ".." not in name.split("/")}
-        texts[TEXT] = piece.text
+        texts = {
+            f"{STUBS}/{name}": piece.stubs.get(name, b"") for name in piece.includes if ".." not in name.split("/")
+        }
+        texts[TEXT] = piece.first
         with virtual_files(texts) as files:
             flags = slice_flags(self._arch, STUBS, TEXT, compiler.include, self._version)
             yield Served((*flags, *files.flags), files.pass_fds)

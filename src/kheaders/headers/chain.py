@@ -163,13 +163,18 @@ class Chain:
                 if found is not None:
                     yield found
 
-    def first(self, approver: Approver | None = None) -> Found:
+    def first(self, approver: Approver | Callable[[Kernel], Approver] | None = None) -> Found:
         """The first headers whose identity holds and that *approver* accepts.
 
-        Raises HeadersNotFound, which holds every refusal.
+        It may be made for the kernel that the headers say they are of. Raises HeadersNotFound, which holds every
+        refusal.
         """
         for found in self.found():
-            if approver is None or self.approve(found, approver):
+            if callable(approver):
+                proof: Approver | None = approver(self.kernel_of(found))
+            else:
+                proof = approver
+            if proof is None or self.approve(found, proof):
                 return found
         raise self.nothing()
 
@@ -188,6 +193,31 @@ class Chain:
         found.approved |= {approver.name}
         self._remember(found)
         return True
+
+    @contextmanager
+    def proving(self, found: Found, approver: Approver) -> Iterator[Callable[[], bool]]:
+        """Do what :meth:`approve` does in a thread of its own during the body; call what is given after it."""
+        import threading
+
+        answer: list[bool | BaseException] = []
+
+        def prove() -> None:
+            try:
+                answer.append(self.approve(found, approver))
+            except BaseException as error:
+                answer.append(error)
+
+        def proven() -> bool:
+            if isinstance(answer[0], BaseException):
+                raise answer[0]
+            return answer[0]
+
+        thread = threading.Thread(target=prove, name="kheaders-proof", daemon=True)
+        thread.start()
+        try:
+            yield proven
+        finally:
+            thread.join()
 
     def nothing(self) -> HeadersNotFound:
         """The error for a chain that came to its end."""
@@ -233,7 +263,7 @@ class Chain:
         config = frozenset(option for option in headers.config if not option.endswith(b"_MODULE"))
         facts = Facts(headers.release, headers.srcarch, config, lambda: headers.digest)
         rejections = tuple(self.rejections)
-        return Found(candidate, facts, verdict, frozenset(), rejections, headers)
+        return Found(candidate, facts, verdict, self._approved(candidate), rejections, headers)
 
     def _config(self) -> KConfig | None:
         from kheaders import kconfig
@@ -262,6 +292,14 @@ class Chain:
             self.store.put_record(RECORD, self._key(found.candidate), value, boot=True)
         except KheadersError:
             pass  # where nothing can be kept, the headers are verified again next time
+
+    def _approved(self, candidate: Candidate) -> frozenset[str]:
+        """What these headers, just read, have passed earlier in this boot."""
+        value = self.store.record(RECORD, self._key(candidate)) if candidate.fingerprint else None
+        try:
+            return frozenset(value["approved"]) if value else frozenset()
+        except (KeyError, TypeError):
+            return frozenset()
 
     def _remembered(self, candidate: Candidate) -> Found | None:
         """What was found out about this offer earlier in this boot, if its headers still lie in the store."""

@@ -82,6 +82,14 @@ class Blob:
             raise BlobError(f"{self.path}: is damaged (files)", "build it again") from error
         return listed.split("\0") if listed else []
 
+    def note(self, name: str) -> str:
+        """One of NOTES."""
+        found = self._query("SELECT data FROM listing WHERE name = ?", (name,))
+        try:
+            return zlib.decompress(found[0][0]).decode()
+        except (IndexError, TypeError, zlib.error, UnicodeDecodeError) as error:
+            raise self._damaged(name) from error
+
     @cached_property
     def file_numbers(self) -> Mapping[str, int]:
         """The other way round."""

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS, architecture, include_directories
 from kheaders.headers.headerset import HeaderSet
-from kheaders.interface import index, umbrella, writer
+from kheaders.interface import conditions, index, umbrella, writer
 from kheaders.interface.place import replacing
 from kheaders.interface.resolver import Resolver
+from kheaders.interface.splitter import SENTINEL
 from kheaders.version import VERSION
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, "int | None", "int | None"], None]
+"""Called with a stage (``survey``, ``index``, ``write``), and headers so far and in all where they are known."""
 
 
 def build(
@@ -29,22 +36,32 @@ def build(
 ) -> None:
     """Write the blob of *headers* to *path*; it takes the name by one rename, over an older blob if there is one.
 
-    *kernel* tells whose headers they are, for the metadata. *progress* is called with the name of each stage. Raises
+    *kernel* tells whose headers they are, for the metadata. *progress* is called as work goes on. Raises
     BlobError, VerificationError, CompilerError, StoreError; then nothing is left behind.
     """
 
-    def stage(name: str) -> None:
+    def stage(name: str, done: int | None = None, total: int | None = None) -> None:
         if progress is not None:
-            progress(name)
+            progress(name, done, total)
+
+    def counted(passed: umbrella.Pass) -> Iterator[bytes]:
+        total, done = len(passed.headers), 0
+        for piece in passed:
+            yield piece
+            done += piece.count(b"\n%s\n" % SENTINEL)
+            stage("index", min(done, total), total)
 
     with replacing(path) as staged:
         stage("survey")
         search = include_directories(architecture(headers.srcarch or "", headers.config))
         resolver = Resolver(headers, search)
-        with umbrella.preprocess(headers, compiler) as passed:
-            stage("index")
-            indexed = index.build(passed, resolver, workers or min(4, os.cpu_count() or 1))
+        workers = workers or min(4, os.cpu_count() or 1)
+        # it is done while the compiler surveys, when another core would be idle
+        with _noted(headers, workers) as noted, umbrella.preprocess(headers, compiler) as passed:
+            stage("index", 0, len(passed.headers))
+            indexed = index.build(counted(passed), resolver, workers, lambda: conditions.macros(noted()))
             failed = passed.failed
+            notes = noted()
         stage("write")
         counts = {
             "declarations": len(indexed.texts),
@@ -63,11 +80,14 @@ def build(
             "headers": len(passed.headers),
             "left_out": len(failed),
             "counts": counts,
+            "bare": sorted(json.loads(notes["bare"])),
         }
-        writer.write(_content(indexed, meta, failed), staged)
+        writer.write(_content(indexed, meta, failed, notes), staged)
 
 
-def _content(indexed: index.Index, meta: Mapping[str, Any], failed: Mapping[str, str]) -> writer.Content:
+def _content(
+    indexed: index.Index, meta: Mapping[str, Any], failed: Mapping[str, str], notes: Mapping[str, str]
+) -> writer.Content:
     return writer.Content(
         [name.decode() for name in indexed.names],
         indexed.files,
@@ -82,4 +102,19 @@ def _content(indexed: index.Index, meta: Mapping[str, Any], failed: Mapping[str,
         indexed.macro_names,
         indexed.macro_files,
         indexed.macro_lines,
+        notes,
     )
+
+
+def _read_by_programs(headers: HeaderSet) -> Iterator[tuple[str, bytes]]:
+    return ((path, data) for path, data in headers.files.items() if umbrella.included_by_programs(headers, path))
+
+
+@contextmanager
+def _noted(headers: HeaderSet, workers: int) -> Iterator[Callable[[], dict[str, str]]]:
+    """Read the headers' conditions, in another process if there may be one; what is yielded waits for them."""
+    if workers < 2:
+        yield cache(lambda: conditions.survey(_read_by_programs(headers)))
+        return
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+        yield pool.submit(conditions.survey, list(_read_by_programs(headers))).result

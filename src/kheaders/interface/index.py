@@ -49,8 +49,10 @@ class Index(NamedTuple):
     """``includes``, NAME_ROWS, ``macro_words``; rows of names are sorted."""
 
 
-def build(stream: Iterable[bytes], resolve: Resolver, workers: int) -> Index:
-    """Index what the preprocessor prints, while it comes."""
+def build(
+    stream: Iterable[bytes], resolve: Resolver, workers: int, tested: Callable[[], Iterable[str]] = tuple
+) -> Index:
+    """Index what the preprocessor prints, while it comes. *tested* gives names that have a number in any case."""
     walk = Walk(resolve)
     parts: list[Callable[[], _Part]] = []
     files, lines = array("I"), array("I")
@@ -67,7 +69,7 @@ def build(stream: Iterable[bytes], resolve: Resolver, workers: int) -> Index:
         merge = _Merge()
         for part in parts:
             merge.add(part())
-    return merge.finish(walk, files, lines)
+    return merge.finish(walk, files, lines, tested())
 
 
 def _pool(workers: int, stack: ExitStack) -> ProcessPoolExecutor | None:
@@ -155,7 +157,7 @@ class _Merge:
             _append(rows, starts, values, new)
         _append(self._macro_words, part.macro_starts, part.macro_words, new)
 
-    def finish(self, walk: Walk, files: array[int], lines: array[int]) -> Index:
+    def finish(self, walk: Walk, files: array[int], lines: array[int], tested: Iterable[str] = ()) -> Index:
         """The index. Names that nothing can mean are left out of it."""
         macros, numbers = walk.macros, self._numbers
         macro_names = array("I", (numbers[name] for name in macros.names))
@@ -163,8 +165,9 @@ class _Merge:
         kinds = bytes(self._kinds)
         declared, members, tags = (set(rows[name].values) for name in ("declares", "members", "defines"))
         useful = declared | members | tags | set(macro_names)
+        asked = {numbers[name.encode()] for name in tested}
         listed = list(numbers)
-        named = ordered({listed[n] for n in useful.union(rows["strong"].values, rows["weak"].values)})
+        named = ordered({listed[n] for n in useful.union(asked, rows["strong"].values, rows["weak"].values)})
         new = array("i", [-1]) * len(listed)
         for place, name in enumerate(named):
             new[numbers[name]] = place

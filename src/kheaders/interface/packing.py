@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kheaders.interface.rows import Rows
-from kheaders.interface.schema import NAME_ROWS
+from kheaders.interface.schema import NAME_ROWS, NOTES
 from kheaders.interface.writer import Content, ordered
 
 _WORD = re.compile(rb"[A-Za-z_]\w*")
@@ -61,6 +61,7 @@ def pack(content: Content) -> dict[str, bytes]:
         "meta": dict(content.meta),
         "failed": dict(content.failed),
         "files": content.files,
+        "notes": {name: content.notes[name] for name in NOTES},
         "undefined": undefined,
         "unseen": sorted(set(content.names) - _seen(content)),
     }
@@ -87,7 +88,14 @@ def unpack(streams: Mapping[str, bytes]) -> Content:
 
 def _unpack(streams: Mapping[str, bytes]) -> Content:
     facts: dict[str, Any] = json.loads(streams["facts"])
-    for word, kind in (("meta", dict), ("failed", dict), ("files", list), ("undefined", list), ("unseen", list)):
+    for word, kind in (
+        ("meta", dict),
+        ("failed", dict),
+        ("files", list),
+        ("notes", dict),
+        ("undefined", list),
+        ("unseen", list),
+    ):
         if not isinstance(facts[word], kind):
             raise Malformed(f"{word} is something else")
     decl_texts, macro_texts = _split(streams["decl_texts"]), _split(streams["macro_texts"])
@@ -135,6 +143,7 @@ def _unpack(streams: Mapping[str, bytes]) -> Content:
         macro_names,
         macro_files,
         macro_lines,
+        {name: str(facts["notes"][name]) for name in NOTES},
     )
 
 

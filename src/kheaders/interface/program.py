@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from kheaders.interface import declaration, splitter
+from kheaders.interface import declaration, order, splitter
 
 FILE_LIMIT = 16 << 20
 _NOISE = re.compile(rb'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?', re.S)
 _SPLICE = re.compile(rb"\\\r?\n")
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
 _HAS = re.compile(rb'__has_include(?:_next)?[ \t]*\([ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')
-_COMPUTED = re.compile(rb"^[ \t]*#[ \t]*(?:include|include_next)\b[ \t]*[A-Za-z_]", re.M)
+_COMPUTED = re.compile(rb"^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*[A-Za-z_]", re.M)
+_NAMED = re.compile(rb'^[ \t]*#[ \t]*define[ \t]+\w+[ \t]+(?:<([^>\n]+)>|"([^"\n]+)")[ \t]*$', re.M)
+_FLOW = re.compile(
+    rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|endif|include|include_next|import|define|undef)\b[ \t]*(\w*)", re.M
+)
+_MARK = b"\xef\xbb\xbf"
+"""What some editors put before UTF-8; compilers skip it."""
+_HASH = re.compile(rb"^([ \t]*)%:", re.M)
+_DIGRAPH = re.compile(rb"<%|%>|<:|:>|%:%:")
+_DIGRAPHS = {b"<%": b"{", b"%>": b"}", b"<:": b"[", b":>": b"]", b"%:%:": b"##"}
 _WORD = re.compile(rb"[A-Za-z_]\w*")
+_TOKEN = re.compile(rb"\w+")
+_NUMBER = re.compile(rb"\b\d\w*")
 _TOUCH = re.compile(rb"(?:->|\.)\s*([A-Za-z_]\w*)")
 _DIRECTIVE = re.compile(rb"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
 _PASTING = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+((?:[^\n\\]|\\.)*)", re.M | re.S)
@@ -47,12 +58,30 @@ class Program(NamedTuple):
     """Names in include lines that none of the user's own files answers: headers of the kernel, or of the compiler."""
     pastes: tuple[str, ...]
     """The program's own macros that paste words together, as ``NAME(parameters) body``."""
-    computed: bool
-    """Whether an include line's name is made by a macro, so that not all are known."""
+    pasted: frozenset[str]
+    """What such macros, or those that use them, may paste: words and numbers of their arguments."""
+    numbers: frozenset[str]
+    """Tokens that begin with a digit: a name may end with one by pasting."""
+    early: Mapping[str, str | None]
+    """Macros that it defines before it includes a header of the kernel → body; None for one that it undefines."""
+    bare: Mapping[str, str]
+    """Include lines of kernel headers that are lists without a guard → text, read as the program's own."""
+    uncertain: bool
+    """Whether it takes a preprocessor to say which include lines count: they are conditional, or made by macros."""
+    taken: frozenset[str] | None = None
+    """Those of the include lines that count, where a preprocessor was asked."""
 
 
-def read(text: bytes, directory: str | None, user_directories: Sequence[str]) -> Program:
-    """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input)."""
+def read(
+    text: bytes,
+    directory: str | None,
+    user_directories: Sequence[str],
+    kernels_list: Callable[[str], str | None] = lambda name: None,
+) -> Program:
+    """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input).
+
+    *kernels_list* gives the text of a kernel header that must be read as one of the program's own, by its include line.
+    """
     words: set[bytes] = set()
     touched: set[bytes] = set()
     declared: set[bytes] = set()
@@ -60,31 +89,48 @@ def read(text: bytes, directory: str | None, user_directories: Sequence[str]) ->
     strong: set[bytes] = set()
     weak: set[bytes] = set()
     includes: dict[str, None] = {}
-    computed = False
+    computed = uncertain = False
     pastes: list[str] = []
+    texts: list[bytes] = []
+    digits: set[bytes] = set()
     calls: dict[bytes, set[bytes]] = {}
     own_macros: set[bytes] = set()
     seen: set[str] = set()
-    todo = [(text, directory)]
+    bare_lists: dict[str, str] = {}
+    events: dict[str, list[order.Event]] = {}
+    found_as: dict[tuple[str, str], str] = {}
+    todo = [(text, directory, "")]
     while todo:
-        current, place = todo.pop()
-        bare = _NOISE.sub(_uncomment, _SPLICE.sub(b"", current))
+        current, place, path = todo.pop()
+        bare = _NOISE.sub(_uncomment, _SPLICE.sub(b"", current.removeprefix(_MARK)))
+        bare = _HASH.sub(rb"\1#", bare) if b"%:" in bare else bare
         clean = _NOISE.sub(_blank, bare)
+        clean = _DIGRAPH.sub(_spelled, clean) if _DIGRAPH.search(clean) else clean
         computed = computed or _COMPUTED.search(clean) is not None
-        for name, quoted in _include_lines(bare):
+        uncertain = uncertain or computed or _conditional(clean)
+        for name, quoted in _include_lines(bare) + (_named_lines(bare) if computed else []):
             found = _user_file(name, [place] if quoted and place is not None else [], user_directories)
             if found is None:
                 includes[name] = None
-            elif found[0] not in seen:
+                if name not in bare_lists and (listed := kernels_list(name)) is not None:
+                    bare_lists[name] = listed
+                    todo.append((listed.encode(), None, f"<{name}>"))
+                continue
+            found_as[path, name] = found[0]
+            if found[0] not in seen:
                 seen.add(found[0])
-                todo.append((found[1], os.path.dirname(found[0])))
+                todo.append((found[1], os.path.dirname(found[0]), found[0]))
+        events[path] = order.events(bare)
         if b"##" in clean:
             pastes += [m[1].decode("utf-8", "replace") for m in _PASTING.finditer(clean) if b"##" in m[1]]
+        texts.append(clean)
         words.update(_WORD.findall(clean))
+        digits.update(_NUMBER.findall(clean))
         touched.update(_TOUCH.findall(clean))
         _arguments(clean, calls)
         own_macros.update(_OWN_MACRO.findall(clean))
-        _declarations(_DIRECTIVE.sub(b"", clean), declared, defined)
+        if not path.startswith("<"):
+            _declarations(_DIRECTIVE.sub(b"", clean), declared, defined)
         for _, tag, pointer in declaration.TAG.findall(_FORWARD.sub(b" ", clean)):
             (weak if pointer else strong).add(tag)
     return Program(
@@ -98,13 +144,21 @@ def read(text: bytes, directory: str | None, user_directories: Sequence[str]) ->
         _text(weak),
         tuple(includes),
         tuple(pastes),
-        computed,
+        _text(_pasted(pastes, texts, calls) if pastes else set()),
+        _text(digits),
+        order.early(events, found_as, ""),
+        bare_lists,
+        uncertain,
     )
 
 
 def _blank(match: re.Match[bytes]) -> bytes:
     token = match[0]
     return b" " if token.startswith(b"/") else token[:1] + token[-1:]
+
+
+def _spelled(match: re.Match[bytes]) -> bytes:
+    return _DIGRAPHS[match[0]]
 
 
 def _uncomment(match: re.Match[bytes]) -> bytes:
@@ -117,6 +171,29 @@ def _include_lines(bare: bytes) -> list[tuple[str, bool]]:
         return []
     found = _INCLUDE.findall(bare) + (_HAS.findall(bare) if b"__has_include" in bare else [])
     return [((angled or quoted).decode("utf-8", "replace"), bool(quoted)) for angled, quoted in found]
+
+
+def _named_lines(bare: bytes) -> list[tuple[str, bool]]:
+    """What macros say that an include line may be made of."""
+    found = _NAMED.findall(bare) if b".h" in bare else []
+    return [((angled or quoted).decode("utf-8", "replace"), bool(quoted)) for angled, quoted in found]
+
+
+def _conditional(clean: bytes) -> bool:
+    """Whether an include line stands between ``#if`` and ``#endif``, other than those of the file's own guard."""
+    depth, guard, last = 0, False, (b"", b"")
+    for number, match in enumerate(_FLOW.finditer(clean)):
+        word = match[1]
+        if word == b"endif":
+            depth -= 1
+        elif word.startswith(b"if"):
+            depth += 1
+        elif word == b"define":
+            guard = guard or (number == 1 and last == (b"ifndef", match[2]))
+        elif word != b"undef" and depth > guard:
+            return True
+        last = (word, match[2])
+    return False
 
 
 def _user_file(name: str, beside: list[str], directories: Sequence[str]) -> tuple[str, bytes] | None:
@@ -150,11 +227,30 @@ def _arguments(clean: bytes, calls: dict[bytes, set[bytes]]) -> None:
         if name not in _NO_CALLS:
             limit = match.end() + _ARGUMENTS
             end = _ENDS.search(clean, match.end(), limit)
-            found = _WORD.findall(clean, match.end(), end.start() if end else limit)
+            found = _TOKEN.findall(clean, match.end(), end.start() if end else limit)
             calls.setdefault(name, set()).update(found)
 
 
+def _pasted(pastes: list[str], texts: list[bytes], calls: Mapping[bytes, set[bytes]]) -> set[bytes]:
+    """What may be pasted by the program's own macros that paste, and by those that use them."""
+    bodies: dict[bytes, set[bytes]] = {}
+    for text in texts:
+        for name, body in _OWN.findall(text):
+            bodies.setdefault(name, set()).update(_TOKEN.findall(body))
+    pasters = {match[0].encode() for paste in pastes if (match := re.match(r"\w+", paste))}
+    while more := {name for name, words in bodies.items() if name not in pasters and not pasters.isdisjoint(words)}:
+        pasters |= more
+    found: set[bytes] = set()
+    todo = {word for name in pasters for word in calls.get(name, ())}
+    while todo:
+        found |= todo
+        # a macro among them may have been replaced before it is pasted
+        todo = {word for name in todo for word in bodies.get(name, ())} - found
+    return found
+
+
 _NO_CALLS = declaration.KEYWORDS | {b"defined"}
+_OWN = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)([^\n]*)", re.M)
 _OWN_MACRO = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)\(", re.M)
 _FORWARD = re.compile(rb"\bstruct\s+([A-Za-z_]\w*)\s*;")
 

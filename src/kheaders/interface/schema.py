@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
-SCHEMA = 2
+SCHEMA = 3
 """Changes whenever an older kheaders could misread the file."""
 APPLICATION_ID = 0x6B686472  # "khdr", in the file's header for file(1)
 PAGE = 6 * 1024
@@ -25,6 +25,8 @@ ENTRIES = {"name_decls": "declares", "tag_decls": "defines", "name_macros": "mac
 """What a name's entry leads to, and the rows that it is the inverse of. The place here is an entry's lowest bits."""
 KINDS = ("struct", "union", "enum", "typedef", "prototype", "inline", "variable", "forward", "other")
 """Kinds of declarations, by number."""
+NOTES = ("defaults", "tested", "bare")
+"""What is noted of the headers' conditions, in the table ``listing``. See :mod:`kheaders.interface.conditions`."""
 NUMBERS = {
     "kinds": "B",
     "decl_files": "H",

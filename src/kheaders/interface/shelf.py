@@ -7,7 +7,7 @@ the blob of which kernel. Only the very kernel that a blob was built for finds i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -21,6 +21,7 @@ from kheaders.version import VERSION
 if TYPE_CHECKING:
     from kheaders.compilers.find import Compiler
     from kheaders.headers.headerset import HeaderSet
+    from kheaders.interface.build import Progress
 
 KIND = "blob"
 """Kind of the files and of the records."""
@@ -45,7 +46,7 @@ def locate(store: Store, kernel: Kernel, srcarch: str) -> Path | None:
 
 
 def build_into(
-    store: Store, headers: HeaderSet, compiler: Compiler, kernel: Kernel, progress: Callable[[str], None] | None = None
+    store: Store, headers: HeaderSet, compiler: Compiler, kernel: Kernel, progress: Progress | None = None
 ) -> Shelved:
     """The blob of *headers* in the store, and *kernel* knows it from now on; it is built unless it is there.
 

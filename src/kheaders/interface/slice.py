@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import product
+from math import prod
 from typing import NamedTuple
 
 from kheaders.errors import BlobError
+from kheaders.interface import overrides
 from kheaders.interface.blob import Blob
 from kheaders.interface.declaration import KEYWORDS
 from kheaders.interface.program import Program
@@ -24,6 +27,8 @@ _WORDS, _STRONG, _WEAK, _MEMBERS, _TOUCHED = range(NAME_ROWS.index("touched") + 
 _PIECES = re.compile(r"(?:\w+\s*##\s*)+\w+")
 _TOUCH = re.compile(r"(?:->|\.)\s*([A-Za-z_]\w*)")
 _PREFIX_LIMIT = 24
+_WAYS_LIMIT = 4096
+"""Names that one pasting can make at most to be looked up; of more, only those that the compiler misses are had."""
 # A word boundary in front would keep the searches from jumping to the letters s, u and e.
 _STRUCT = re.compile(rb"struct(?<!\wstruct)\s+([A-Za-z_]\w*)")
 _OTHER_TAGS = re.compile(rb"(?:union(?<!\wunion)|enum(?<!\wenum))\s+([A-Za-z_]\w*)")
@@ -41,6 +46,19 @@ class Slice(NamedTuple):
     """Include lines that the kernel has no header for."""
     failed: tuple[tuple[str, str], ...]
     """Visible headers that cannot be included on this kernel, each with the reason."""
+    visible: bytes = b""
+    """1 for each file of the blob that the include lines make visible."""
+    stubs: Mapping[str, bytes] = {}
+    """What the compiler must find where include lines are, if that is not nothing."""
+    head: int = -1
+    """Length of the text before those macros that the program defines as well, and that *stubs* define."""
+    doubt: str = ""
+    """Why the headers may mean something else to this program than a blob can tell; empty if they don't."""
+
+    @property
+    def first(self) -> bytes:
+        """The part of the text that is to be included before the program where *stubs* are served."""
+        return self.text if self.head < 0 else self.text[: self.head]
 
     @property
     def lines(self) -> int:
@@ -75,7 +93,9 @@ class Cutter:
         self._own: set[int] = set()
         self._own_tags: set[int] = set()
         self._direct: set[str] = set()
-        self._words: set[str] = set()
+        self._roots: dict[str, str] = {}
+        self._words: frozenset[str] = frozenset()
+        self._pastable: set[str] = set()
 
     def cut(self, program: Program, needs: Needs | None = None) -> Slice:
         """The slice of *program*, with what *needs* adds. Raises BlobError for a damaged blob."""
@@ -86,20 +106,26 @@ class Cutter:
 
     def _cut(self, program: Program, needs: Needs | None) -> Slice:
         blob = self._blob
-        includes, unknown = self._see(program.includes)
+        includes, unknown = self._see(program)
         wanted = set(program.words)
         if needs is not None:
             wanted |= needs.names | needs.tags
         numbers = blob.numbers(wanted)
-        self._own = {numbers[name] for name in program.declared if name in numbers}
-        self._own_tags = {numbers[name] for name in program.defined if name in numbers}
+        # what the compiler misses, the program does not declare after all: its declaration is not compiled
+        missed_names, missed_tags = (needs.names, needs.tags) if needs else (set(), set())
+        self._own = {numbers[name] for name in program.declared - missed_names if name in numbers}
+        self._own_tags = {numbers[name] for name in program.defined - missed_tags if name in numbers}
         touched = set(program.touched)
         for name, words in program.calls.items():
             known = numbers.get(name)
             if name in program.own_macros or (known is not None and self._definition(known) is not None):
                 touched |= words
         self._touched = {numbers[name] for name in touched if name in numbers}
-        self._words = set(program.words)
+        self._words = program.words | program.numbers
+        self._pastable = set(program.pasted)
+        for name, words in program.calls.items():
+            if "##" in self._body(numbers.get(name)):
+                self._pastable |= words
         for name in program.words:
             if name in numbers:
                 self._macro(numbers[name])
@@ -118,11 +144,27 @@ class Cutter:
                 self._need(numbers[tag])
         self._settle()
         failed = tuple((path, reason) for path, reason in blob.failed.items() if self._fails(path, reason))
-        return Slice(
-            self._print(program), tuple(sorted(self._decls)), tuple(sorted(self._macros)), includes, unknown, failed
-        )
+        chosen = tuple(sorted(self._decls)), tuple(sorted(self._macros))
+        late, doubt = self._overridden(program.early) if program.early else ({}, "")
+        head, tail = self._print(program, frozenset(late.values()))
+        stubs = {name: text.encode() for name, text in program.bare.items()}
+        if late:
+            stubs.update(overrides.stubs(blob, tuple(late), self._roots))
+        return Slice(head + tail, *chosen, includes, unknown, failed, bytes(self._visible), stubs, len(head), doubt)
 
-    def _see(self, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _overridden(self, early: overrides.Early) -> tuple[dict[str, int], str]:
+        """Macros of the slice that the program defines before its headers do, and what that makes doubtful."""
+        blob = self._blob
+        numbers = blob.numbers(early)
+        known = {name: self._definition(number) for name, number in numbers.items()}
+        force = {name: number for name, number in known.items() if number is not None}
+        given = overrides.reachable(blob, (ALWAYS,))
+        always = {name for name, number in force.items() if given[self._macro_files[number]]}
+        late = {name: number for name, number in force.items() if number in self._macros and name not in always}
+        visible = bytes(self._visible)
+        return late, overrides.doubt(blob, early, force, always, visible, (self._decls, self._macros))
+
+    def _see(self, program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Mark the files that include lines make visible."""
         numbers = self._blob.file_numbers
         starts, values = self._blob.array("includes.starts"), self._blob.array("includes.values")
@@ -130,13 +172,16 @@ class Cutter:
         todo = [numbers[ALWAYS]] if ALWAYS in numbers else []
         found, unknown = [], []
         left_out = self._blob.failed
-        for name in names:
+        for name in program.includes:
             paths = (os.path.normpath(f"{place}/{name}") for place in self._search)
             path = next((path for path in paths if path in numbers or path in left_out), None)
             if path is None:
                 unknown.append(name)
                 continue
             found.append(name)
+            if name in program.bare or (program.taken is not None and name not in program.taken):
+                continue
+            self._roots[name] = path
             self._direct.add(path)
             if path in numbers:
                 todo.append(numbers[path])
@@ -220,15 +265,28 @@ class Cutter:
             parts = re.split(r"\s*##\s*", pieces)
             fixed = [part for part in parts if part not in parameters and part != "__VA_ARGS__"]
             if parts[0] in fixed and len(parts[0]) > 2:
-                prefixed = self._blob.prefixed(parts[0], 4000)
+                prefixed = self._blob.prefixed(parts[0], _PREFIX_LIMIT + 1)
                 if len(prefixed) > _PREFIX_LIMIT:
-                    prefixed = [name for name in prefixed if name[len(parts[0]) :] in self._words]
+                    prefixed = [parts[0] + word for word in self._words]
                 found.update(self._blob.numbers(prefixed))
             if parts[-1] in fixed:
                 found.update(self._blob.numbers({word + parts[-1] for word in self._words}))
+            if not fixed or (parts[0] not in fixed and parts[-1] not in fixed):
+                found.update(self._blob.numbers(self._joined(parts, fixed)))
             for word in fixed:
                 found.update(self._blob.numbers({word}))
         return list(found.values())
+
+    def _joined(self, parts: list[str], fixed: list[str]) -> Iterable[str]:
+        """Every way to fill the parts that are parameters, if there are not too many ways."""
+        choices = [[part] if part in fixed else sorted(self._pastable) for part in parts]
+        ways = prod(map(len, choices))
+        return map("".join, product(*choices)) if ways <= _WAYS_LIMIT else ()
+
+    def _body(self, name: int | None) -> str:
+        """The text of a macro in force, or nothing."""
+        number = None if name is None else self._definition(name)
+        return "" if number is None else self._blob.macro(number).decode("utf-8", "replace")
 
     def _name(self, first: int) -> None:
         if first in self._names_done:
@@ -292,7 +350,8 @@ class Cutter:
                 del pending[tag]
                 self._need(tag)
 
-    def _print(self, program: Program) -> bytes:
+    def _print(self, program: Program, late: frozenset[int]) -> tuple[bytes, bytes]:
+        """The text, in two parts: macros that the program defines before its headers do are the second."""
         blob, files = self._blob, self._decl_files
         paths = blob.files
         out = []
@@ -301,11 +360,13 @@ class Cutter:
             marker = f'# {page.line(item)} "{paths[files[number]]}" 3\n'.encode()
             out += [marker, blob.declaration(number), b"\n"]
         declarations = b"".join(out)
-        out = [b"#define %s\n" % blob.macro(number) for number in sorted(self._macros)]
-        macros = b"".join(out)
-        tags = {*_STRUCT.findall(declarations), *_STRUCT.findall(macros)}
+        macros, last = (
+            b"".join(b"#define %s\n" % blob.macro(number) for number in sorted(numbers))
+            for numbers in (self._macros - late, late)
+        )
+        tags = {*_STRUCT.findall(declarations), *_STRUCT.findall(macros), *_STRUCT.findall(last)}
         tags.update(tag.encode() for tag in program.weak)
         tags.difference_update(_OTHER_TAGS.findall(declarations), KEYWORDS)
         tags.difference_update(tag.encode() for tag in program.defined)
         forward = [b"struct %s;\n" % tag for tag in sorted(tags)]
-        return b"".join([b"/* cut by kheaders */\n", *forward, declarations, macros])
+        return b"".join([b"/* cut by kheaders */\n", *forward, declarations, macros]), last

@@ -19,7 +19,7 @@ from kheaders.errors import ArchiveError, BlobError
 from kheaders.interface.blob import Blob
 from kheaders.interface.packing import STREAMS, Malformed, pack, unpack
 from kheaders.interface.place import replacing
-from kheaders.interface.schema import NAME_ROWS, SCHEMA
+from kheaders.interface.schema import NAME_ROWS, NOTES, SCHEMA
 from kheaders.interface.verify import problems
 from kheaders.interface.writer import Content, write
 
@@ -80,6 +80,7 @@ def content_of(blob: Blob) -> Content:
         blob.rows("macro_names").values,
         array("I", blob.array("macro_files").tolist()),
         array("I", blob.lines("macro")),
+        {name: blob.note(name) for name in NOTES},
     )
 
 

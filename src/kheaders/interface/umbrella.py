@@ -19,6 +19,7 @@ from kheaders.compilers.vfs import virtual_files
 from kheaders.errors import CompilerError, VerificationError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewrite
+from kheaders.interface import conditions
 from kheaders.interface.resolver import ROOT, Resolver
 from kheaders.interface.splitter import SENTINEL
 from kheaders.run import Running, run, running
@@ -36,6 +37,12 @@ _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")'
 _COMPLAINT = re.compile(r"^(.*?):\d+:\d+: (?:fatal )?(error|warning): (.*)$")
 _SEEN = re.compile(rb'^#(?: \d+ "([^"\n]+)"|include(?:_next)? (?:<([^>\n]+)>|"([^"\n]+)"))', re.M)
 _FROM = re.compile(r"^In file included from (.*?):(\d+):$")
+_DEFINED = re.compile(rb"#[ \t]*define[ \t]+([a-z_]\w*)[ \t]+([A-Za-z_][^\n]*?)[ \t]*$", re.M)
+"""Macros without parameters; those in capitals are nobody else's words."""
+_ONLY_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == 0x5F) else 0x20 for byte in range(256))
+_CHUNK = 1 << 20
+_FEW = 40
+"""Includers, direct and indirect, up to which a header counts as read by few."""
 MISSING = "kheaders: no such header: "
 
 
@@ -92,7 +99,8 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
         )
         failed, intruders = diagnosed(survey.errors, candidates)
         hard = {path: reason for path, reason in failed.items() if not _may_be_infected(reason)}
-        harm = spread(intruders, included(survey.stdout, Resolver(headers, search)))
+        edges = included(survey.stdout, Resolver(headers, search))
+        harm = spread({**captors(headers, edges, identifiers(survey.stdout)), **intruders}, edges)
         del survey
         good = [path for path in candidates if path not in hard]
         chosen = tuple(sorted(good, key=lambda path: harm.get(path, 0)))
@@ -122,10 +130,15 @@ def top_level(headers: HeaderSet, popularity: Mapping[str, int]) -> Iterator[str
     A header is best read in the surroundings that it meets in programs; what only one driver includes may define macros
     that would disturb the others.
     """
-    own = f"arch/{headers.srcarch}/include/"
-    paths = [path for path in headers.files if path.startswith(("include/", own))]
-    paths = [path for path in paths if not path.startswith(_LEFT_OUT)]
+    paths = [path for path in headers.files if included_by_programs(headers, path)]
+    # a list is no C where nobody has defined the macro that it calls; those who include it have
+    paths = [path for path in paths if not conditions.is_list(headers.files[path])]
     yield from sorted(paths, key=lambda path: (-popularity.get(path, 0), not path.startswith(FIRST), path))
+
+
+def included_by_programs(headers: HeaderSet, path: str) -> bool:
+    """Whether a program can include the header."""
+    return path.startswith(("include/", f"arch/{headers.srcarch}/include/")) and not path.startswith(_LEFT_OUT)
 
 
 def survey_includes(headers: HeaderSet, search: tuple[str, ...]) -> tuple[set[str], dict[str, int]]:
@@ -166,12 +179,59 @@ def included(text: bytes, resolver: Resolver) -> dict[str, set[str]]:
     return edges
 
 
-def spread(intruders: Mapping[str, int], edges: Mapping[str, set[str]]) -> dict[str, int]:
-    """How many macros a header redefines, itself or through what it includes, whichever is more."""
+def identifiers(text: bytes) -> frozenset[bytes]:
+    """Every word of what the preprocessor printed: what some header uses where no macro of that name is in force."""
+    found: set[bytes] = set()
+    at = 0
+    while at < len(text):
+        end = text.find(b"\n", at + _CHUNK)
+        end = len(text) if end < 0 else end
+        found.update(text[at:end].translate(_ONLY_WORDS).split())
+        at = end
+    return frozenset(found)
+
+
+def captors(headers: HeaderSet, edges: Mapping[str, set[str]], words: frozenset[bytes]) -> dict[str, int]:
+    """Headers whose macros take common words for themselves (``#define events …``), and how many *words* each takes.
+
+    Read before others, such a header would change what those declare, though no program includes both. One that many
+    reach is part of what they all mean, and stays where it is.
+    """
+    includers = _includers(edges)
+    found: dict[str, int] = {}
+    for path, text in headers.files.items():
+        if path.startswith(("include/", "arch/")) and b"define" in text:
+            names = {name for name, body in _DEFINED.findall(text) if body != name} & words
+            # What the header itself declares elsewhere it only replaces: extern int x; #else, #define x zero
+            count = sum(not re.search(rb"^[^#\n]*\b%s\s*[][;,(=]" % name, text, re.M) for name in names)
+            if count and len(_reached_from(path, includers, _FEW + 1)) <= _FEW:
+                found[path] = count
+    return found
+
+
+def _includers(edges: Mapping[str, set[str]]) -> dict[str, list[str]]:
     includers: dict[str, list[str]] = {}
     for path, targets in edges.items():
         for target in targets:
             includers.setdefault(target, []).append(path)
+    return includers
+
+
+def _reached_from(path: str, edges: Mapping[str, list[str]], most: int) -> set[str]:
+    """*path* and what *edges* lead to from it; no more than *most*."""
+    found = {path}
+    todo = [path]
+    while todo and len(found) < most:
+        for target in edges.get(todo.pop(), ()):
+            if target not in found:
+                found.add(target)
+                todo.append(target)
+    return found
+
+
+def spread(intruders: Mapping[str, int], edges: Mapping[str, set[str]]) -> dict[str, int]:
+    """How many macros a header redefines, itself or through what it includes, whichever is more."""
+    includers = _includers(edges)
     harm: dict[str, int] = {}
     for count, path in sorted(((count, path) for path, count in intruders.items()), reverse=True):
         todo = [path]

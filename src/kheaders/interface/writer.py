@@ -16,7 +16,18 @@ from typing import Any, NamedTuple
 from kheaders.errors import BlobError
 from kheaders.interface.pages import cuts, numbered, texted
 from kheaders.interface.rows import Rows
-from kheaders.interface.schema import APPLICATION_ID, BLOCK, BUCKETS, ENTRIES, NAME_ROWS, NAMES, SCHEMA, TABLES, hashed
+from kheaders.interface.schema import (
+    APPLICATION_ID,
+    BLOCK,
+    BUCKETS,
+    ENTRIES,
+    NAME_ROWS,
+    NAMES,
+    NOTES,
+    SCHEMA,
+    TABLES,
+    hashed,
+)
 
 
 class Content(NamedTuple):
@@ -37,6 +48,8 @@ class Content(NamedTuple):
     macro_names: array[int]
     macro_files: array[int]
     macro_lines: array[int]
+    notes: Mapping[str, str]
+    """Of each of NOTES its text."""
 
 
 def ordered(names: Collection[bytes]) -> list[bytes]:
@@ -94,6 +107,8 @@ def _write_facts(database: sqlite3.Connection, content: Content) -> None:
     meta = ((key, json.dumps(value)) for key, value in sorted(content.meta.items()))
     database.executemany("INSERT INTO meta VALUES (?, ?)", meta)
     database.execute("INSERT INTO listing VALUES ('files', ?)", ("\0".join(content.files).encode(),))
+    notes = ((name, zlib.compress(content.notes[name].encode(), 6)) for name in NOTES)
+    database.executemany("INSERT INTO listing VALUES (?, ?)", notes)
 
 
 def _write_numbers(

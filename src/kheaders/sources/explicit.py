@@ -107,7 +107,7 @@ def _file(path: Path, request: Request) -> Candidate | Rejection:
         return Rejection(SOURCE, str(path), reason, hint)
 
     try:
-        with _open(path) as stream:
+        with open_regular(path) as stream:
             kind = kind_of(_beginning(stream))
             if not kind:
                 stream.seek(0)
@@ -128,7 +128,7 @@ def _file(path: Path, request: Request) -> Candidate | Rejection:
 def _archive(path: Path) -> BinaryIO:
     """The archive that the file *path* is or holds, as a stream. Raises ArchiveError."""
     try:
-        stream = _open(path)
+        stream = open_regular(path)
         try:
             kind = outer = kind_of(_beginning(stream))
             stream.seek(0)
@@ -309,7 +309,7 @@ def _listing(directory: Path) -> list[str]:
         return []
 
 
-def _open(path: Path) -> io.BufferedReader:
+def open_regular(path: Path) -> io.BufferedReader:
     """The regular file *path* as a stream; what became a device or pipe meanwhile is refused. Raises ArchiveError."""
     try:
         fd = os.open(path, _OPEN)
@@ -329,7 +329,7 @@ def _digest(paths: Sequence[Path]) -> str:
     """sha256 (hex) over the content of files; some milliseconds for an archive."""
     digest = hashlib.sha256()
     for path in paths:
-        with _open(path) as stream:
+        with open_regular(path) as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
 

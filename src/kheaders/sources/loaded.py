@@ -73,7 +73,7 @@ class LoadedSource:
             return self._no("a module can only be loaded into the kernel that runs here")
         if shown := _archive(request):
             return self._no(f"nothing to load: {shown.shown} is there already")
-        if all(not isinstance(file, Found) for file in module_files(request)):
+        if all(not isinstance(file, Found) for file in module_files(request, (MODULE,))):
             return self._no(f"kernel {request.kernel.release} has no module {MODULE}")
         if not self._is_root():
             return self._no("only root may load modules", f"run as root, or first: sudo modprobe {MODULE}")

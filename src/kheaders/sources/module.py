@@ -22,7 +22,9 @@ SUFFIXES = ("", ".zst", ".xz", ".gz")
 
 _MAX_DEP = 64 * 1024**2
 _VERMAGIC = re.compile(rb"vermagic=([^ \0]{1,64})[ \0]")
-_DEP = re.compile(rb"^([^\s:]*/kheaders\.ko(?:\.\w+)?):", re.MULTILINE)
+NAMES = ("kheaders", "kheaders_archive")
+"""The kernel's own module, and the one of :mod:`kheaders.kmodule`, which carries an archive in the same way."""
+_DEP = re.compile(rb"^([^\s:]*/(kheaders|kheaders_archive)\.ko(?:\.\w+)?):", re.MULTILINE)
 
 
 class ModuleSource:
@@ -54,15 +56,15 @@ class ModuleSource:
         return Candidate(self.name, found.shown, ArchiveContent(lambda: _open(found, data)), found.identity)
 
 
-def module_files(request: Request) -> Iterator[Found | Unusable]:
-    """Each file that is the module ``kheaders`` of the kernel: in the usual directories, then where modules.dep has it.
+def module_files(request: Request, names: tuple[str, ...] = NAMES) -> Iterator[Found | Unusable]:
+    """Each file that is a module of one of the *names*: in the usual directories, then where modules.dep has it.
 
     What is there but cannot be used comes as Unusable; what is not there is left out.
     """
     seen: set[tuple[int, int] | str] = set()
     for base in (f"/lib/modules/{request.kernel.release}", f"/usr/lib/modules/{request.kernel.release}"):
-        usual = [f"{directory}/kheaders.ko{suffix}" for directory in DIRECTORIES for suffix in SUFFIXES]
-        for relative in [*usual, *_from_dep(request, base)]:
+        usual = [f"{place}/{name}.ko{end}" for name in names for place in DIRECTORIES for end in SUFFIXES]
+        for relative in [*usual, *_from_dep(request, base, names)]:
             found = look(request, relative if relative.startswith("/") else f"{base}/{relative}")
             if isinstance(found, Unusable):
                 key: tuple[int, int] | str = found.reason  # one locked directory hides dozens of paths
@@ -73,8 +75,8 @@ def module_files(request: Request) -> Iterator[Found | Unusable]:
                 yield found
 
 
-def _from_dep(request: Request, base: str) -> list[str]:
-    """The paths of the module in modules.dep: ``path/kheaders.ko.xz:``, relative to its directory (modules.dep(5))."""
+def _from_dep(request: Request, base: str, names: tuple[str, ...]) -> list[str]:
+    """The paths of the modules in modules.dep: ``path/kheaders.ko.xz:``, relative to its directory (modules.dep(5))."""
     found = look(request, f"{base}/modules.dep")
     if isinstance(found, Unusable):
         return []
@@ -82,7 +84,8 @@ def _from_dep(request: Request, base: str) -> list[str]:
         lines = found.read(_MAX_DEP)
     except ArchiveError:
         return []
-    return [match.decode("utf-8", "surrogateescape") for match in _DEP.findall(lines)][:8]
+    listed = [path.decode("utf-8", "surrogateescape") for path, name in _DEP.findall(lines) if name.decode() in names]
+    return listed[:8]
 
 
 def _read(found: Found) -> bytes:

@@ -54,16 +54,12 @@ class StoredSource:
         return _keys(self._store.record("kernel", kernel_key(request)), "trees")[:_TREES]
 
     def _packages(self, request: Request) -> Candidate | None:
-        record = self._store.record(FETCHED, fetched_key(request.kernel.release, request.srcarch))
-        keys = _keys(record, "packages")
-        if not keys:
+        found = fetched_key(request.kernel.release, request.srcarch)
+        paths = kept_packages(self._store, found)
+        if not paths:
             return None
-        paths: list[Path] = []
-        for key in keys:
-            path = self._store.file(PACKAGE, key)
-            if path is None:
-                return None
-            paths.append(path)
+        record = self._store.record(FETCHED, found)
+        keys = _keys(record, "packages")
         origin = str(record.get("origin", "")) if record else ""
         location = f"packages from {origin}" if origin else "downloaded packages"
         release, srcarch = request.kernel.release, request.srcarch
@@ -74,6 +70,12 @@ class StoredSource:
             return headers_from_debs(paths, srcarch=srcarch, release=release)
 
         return Candidate(self.name, location, FilesContent(read), f"packages:{'+'.join(keys)}")
+
+
+def kept_packages(store: Store, key: str) -> list[Path]:
+    """The packages that the record *key* (:func:`fetched_key`) lists, as files; none unless all are there."""
+    paths = [store.file(PACKAGE, package) for package in _keys(store.record(FETCHED, key), "packages")]
+    return [path for path in paths if path is not None] if None not in paths else []
 
 
 def _keys(record: Mapping[str, Any] | None, name: str) -> list[str]:

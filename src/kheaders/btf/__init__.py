@@ -1,0 +1,1 @@
+"""BTF: the types of a kernel, read, printed as C and compared."""

@@ -1,0 +1,1 @@
+"""BTF printed as C: a whole vmlinux.h, or what some types need, in an order that compiles."""

@@ -1,0 +1,107 @@
+"""The types of a BTF and its bases as one row of words, which the printer reads without making values of them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Collection, Iterator
+from itertools import compress
+
+from kheaders.btf.kinds import FLAG_SHIFT, KIND_MASK, KIND_SHIFT, LAST_KIND, VLEN_MASK, Kind
+from kheaders.btf.table import Btf
+from kheaders.errors import BtfError
+
+_NOTHING = (0, 0, 0)
+
+
+class Columns:
+    """``words[starts[id]]`` is the first word of the type *id*; id 0 reads as a type of kind 0.
+
+    ``kinds[id]`` is its kind, where any that is not known here has the number of OTHER.
+    """
+
+    def __init__(self, btf: Btf) -> None:
+        self.btf = btf
+        chain = [btf]
+        while chain[-1].base is not None:
+            chain.append(chain[-1].base)
+        words = array("I")
+        starts = array("I", (sum(len(part.words) for part in chain),))
+        kinds = bytearray(1)
+        for part in reversed(chain):
+            shift = len(words)
+            words += part.words
+            starts.extend([start + shift for start in part.starts] if shift else part.starts)
+            kinds += part.kinds
+        words.extend(_NOTHING)
+        self.words = words
+        self.starts = starts
+        self.end = len(starts)
+        numbers = bytes(number if number <= LAST_KIND else int(Kind.OTHER) for number in range(256))
+        self.kinds = bytes(kinds.translate(numbers))
+
+    def check(self, type_id: int, user: int) -> None:
+        """Raise BtfError if *type_id*, which the type *user* refers to, does not exist or is of an unknown kind."""
+        if type_id >= self.end:
+            raise self.btf.damage(user, f"refers to type {type_id}; the last one is {self.end - 1}")
+        if self.kinds[type_id] == Kind.OTHER:
+            number = self.words[self.starts[type_id] + 1] >> KIND_SHIFT & KIND_MASK
+            raise BtfError(
+                f"{self.btf.name}: type {user} at byte {self.btf.offset_of(user)} refers to type {type_id} of unknown "
+                f"kind {number}",
+                "use a newer kheaders",
+            )
+
+    def checked(self, type_id: int, user: int) -> bool:
+        """True; or the BtfError of :meth:`check`."""
+        if type_id >= self.end or self.kinds[type_id] == Kind.OTHER:
+            self.check(type_id, user)
+        return True
+
+    def kind(self, type_id: int, user: int) -> int:
+        """The number of the kind of *type_id*, checked as by :meth:`check`."""
+        if type_id >= self.end or self.kinds[type_id] == Kind.OTHER:
+            self.check(type_id, user)
+        return self.kinds[type_id]
+
+    def starts_of(self, kinds: Collection[int]) -> Iterator[int]:
+        """Where in ``words`` each type of one of *kinds* begins, ascending."""
+        return compress(self.starts, self.kinds.translate(bytes(number in kinds for number in range(256))))
+
+    def all(self, kind: int) -> Iterator[int]:
+        """The types of one kind, ascending."""
+        at = -1
+        while (at := self.kinds.find(kind, at + 1)) >= 0:
+            yield at
+
+    def target(self, type_id: int) -> int:
+        """What a pointer, qualifier, typedef, tag or function refers to; the size of what has one."""
+        return self.words[self.starts[type_id] + 2]
+
+    def flag(self, type_id: int) -> int:
+        """Bit 31 of ``info``."""
+        return self.words[self.starts[type_id] + 1] >> FLAG_SHIFT
+
+    def count(self, type_id: int) -> int:
+        """``vlen``."""
+        return self.words[self.starts[type_id] + 1] & VLEN_MASK
+
+    def name_offset(self, type_id: int) -> int:
+        """Where its name lies; 0 if it has none."""
+        return self.words[self.starts[type_id]]
+
+    def rows(self, type_id: int, width: int) -> Iterator[tuple[int, ...]]:
+        """The elements that follow the head, as tuples of *width* words."""
+        first = self.starts[type_id] + 3
+        end = first + width * self.count(type_id)
+        return zip(*(self.words[first + i : end : width] for i in range(width)), strict=True)
+
+    def targets(self, type_id: int, kind: int) -> array[int]:
+        """The types of the members of a record, or of the parameters of a function's type."""
+        width = 2 if kind == Kind.FUNC_PROTO else 3
+        first = self.starts[type_id] + 3
+        return self.words[first + 1 : first + width * self.count(type_id) : width]
+
+    def array(self, type_id: int) -> tuple[int, int]:
+        """(type, number) of the elements of an array."""
+        at = self.starts[type_id]
+        return self.words[at + 3], self.words[at + 5]

@@ -1,0 +1,147 @@
+"""Types of BTF as C: all of them, or those that some need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from kheaders.btf.cprint.bodies import Bodies
+from kheaders.btf.cprint.columns import Columns
+from kheaders.btf.cprint.declarators import Declarators
+from kheaders.btf.cprint.layouts import Layouts
+from kheaders.btf.cprint.names import Names, Space
+from kheaders.btf.cprint.order import Order, Write
+from kheaders.btf.kinds import Kind
+from kheaders.btf.table import Btf
+
+FLUSH = 1 << 12
+"""Definitions after which the text so far is handed out."""
+
+_RECORDS = (Kind.STRUCT, Kind.UNION)
+_CALLABLE = "bpf_kfunc"
+"""The tag that pahole 1.26 and later puts on functions that BPF programs may call."""
+_BUILT_IN = ("__builtin_va_list",)
+"""Names that each compiler defines in its own way for each processor: what BTF means by them gets another name."""
+_POLY = {
+    "__Poly8_t": "unsigned char",
+    "__Poly16_t": "unsigned short",
+    "__Poly64_t": "unsigned long long",
+    "__Poly128_t": "unsigned __int128",
+}
+"""Vectors' elements that GCC for arm64 has built in, and clang has not (tools/lib/bpf/btf_dump.c)."""
+
+
+class Printer:
+    """Writes the types of one BTF, each at most once; what was written stays declared.
+
+    Text comes in pieces, each of whole definitions. All methods raise BtfError for damage that they meet.
+    """
+
+    def __init__(self, btf: Btf) -> None:
+        self.columns = columns = Columns(btf)
+        self.names = Names(btf)
+        self.ordinary = Space(_BUILT_IN)
+        self.bodies = Bodies(columns, self.names, Layouts(columns, btf.pointer_size), self.ordinary)
+        self.declarators = Declarators(columns, self.names, Space(), self.ordinary, self.bodies)
+        self.bodies.declarators = self.declarators
+        self.order = Order(columns, Write(self._define, self._declare, self._typedef, self._number))
+        self._out: list[str] = []
+        self.callable = self._read_tags()
+
+    def everything(self) -> Iterator[str]:
+        """All types."""
+        self.names.load()
+        self.bodies.layouts.load()
+        yield from self.types([i for i, kind in enumerate(self.columns.kinds) if kind in _DEFINED])
+
+    def types(self, roots: Iterable[int]) -> Iterator[str]:
+        """The types *roots* with all that they embed; what they only point to is declared."""
+        add, out = self.order.add, self._out
+        for number, root in enumerate(roots):
+            add(root)
+            if not number % FLUSH and out:
+                yield self._flush()
+        if out:
+            yield self._flush()
+
+    def needs(self, functions: Iterable[int]) -> Iterator[str]:
+        """What the prototypes of the FUNCs *functions* need before them."""
+        for function in functions:
+            proto = self.columns.target(function)
+            self.order.add(proto)
+            self.order.need(proto)
+        if self._out:
+            yield self._flush()
+
+    def functions(self, functions: Iterable[int]) -> Iterator[str]:
+        """Declarations of the FUNCs *functions*, as functions of the kernel that a program calls, after their needs.
+
+        One whose name the text already uses for something else is left out.
+        """
+        for function in functions:
+            self.names.user = function
+            name = self.names[self.columns.name_offset(function)]
+            if name and name not in self.ordinary.used:
+                self.ordinary.used[name] = 1
+                text = self.declarators.declare(self.columns.target(function), name, 0, function)
+                yield f'extern {text} __attribute__((weak, section(".ksyms")));\n'
+
+    def one(self, type_id: int) -> str:
+        """The definition of a type by itself; the declaration of one that has none."""
+        kind = self.columns.kinds[type_id]
+        write = self._typedef if kind == Kind.TYPEDEF else self._declare if kind == Kind.FWD else self._define
+        write(type_id)
+        return self._flush()
+
+    # ---- pieces ----
+
+    def _flush(self) -> str:
+        text = "".join(self._out)
+        self._out.clear()
+        return text
+
+    def _define(self, type_id: int) -> None:
+        if self.columns.kinds[type_id] in _RECORDS:
+            self._out.append(f"{self.bodies.record(type_id, 0, named=True)};\n\n")
+        else:
+            self._out.append(f"{self.bodies.enum(type_id, 0, self.declarators.tag(type_id))};\n\n")
+
+    def _declare(self, type_id: int) -> None:
+        self._out.append(f"{self.declarators.tag(type_id)};\n\n")
+
+    def _typedef(self, type_id: int) -> None:
+        name = self.declarators.name(type_id)
+        text = self.declarators.declare(self.columns.target(type_id), name, 0, type_id)
+        tags = self.bodies.tags.get(type_id)
+        more = "".join(f" __attribute__(({tag}))" for tag in tags.get(-1, ())) if tags else ""
+        self._out.append(f"typedef {text}{more};\n\n")
+
+    def _number(self, type_id: int) -> None:
+        name = self.columns.btf.type_name(type_id)
+        if name in _POLY:
+            self._out.append(f"typedef {_POLY[name]} {name};\n\n")
+
+    def _read_tags(self) -> list[int]:
+        """Tags of records, members and typedefs to where they are printed; the FUNCs that are tagged as callable."""
+        columns, btf = self.columns, self.columns.btf
+        found = []
+        at = -1
+        while (at := columns.kinds.find(int(Kind.DECL_TAG), at + 1)) >= 0:
+            target = columns.target(at)
+            kind = columns.kind(target, at)
+            component = columns.words[columns.starts[at] + 3]
+            text = btf.type_name(at)
+            if kind == Kind.FUNC:
+                if text == _CALLABLE:
+                    found.append(target)
+            elif kind in _RECORDS or kind == Kind.TYPEDEF:
+                own = component == _ITSELF
+                if not own and (kind == Kind.TYPEDEF or component >= columns.count(target)):
+                    raise btf.damage(at, f"is a tag on part {component} of type {target}, which it has not")
+                attribute = self.declarators.attribute(at, "btf_decl_tag")
+                parts = self.bodies.tags.setdefault(target, {})
+                parts.setdefault(-1 if own else component, []).append(attribute)
+        return found
+
+
+_ITSELF = 0xFFFFFFFF
+_DEFINED = frozenset(map(int, (Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.FWD, Kind.TYPEDEF)))

@@ -1,0 +1,72 @@
+"""A header file of a kernel's types, which is used in the place of ``vmlinux.h`` as bpftool writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from kheaders.btf.cprint.printer import Printer
+from kheaders.btf.kinds import Kind
+from kheaders.btf.table import Btf
+
+HEAD = """\
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
+
+#ifndef BPF_NO_PRESERVE_ACCESS_INDEX
+#pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)
+#endif
+
+"""
+FUNCTIONS = "#ifndef BPF_NO_KFUNC_PROTOTYPES\n"
+FUNCTIONS_END = "#endif\n\n"
+TAIL = """\
+#ifndef BPF_NO_PRESERVE_ACCESS_INDEX
+#pragma clang attribute pop
+#endif
+
+#endif /* __VMLINUX_H__ */
+"""
+
+
+def header(btf: Btf, roots: Iterable[int] | None = None) -> Iterator[str]:
+    """The text of ``vmlinux.h``, in pieces: all types of *btf*, or *roots* as :func:`definitions` has them.
+
+    Records are marked ``preserve_access_index`` (CO-RE), and functions that BPF programs may call are declared; each
+    unless the program defines the macro that bpftool's header heeds too. Raises BtfError for damage.
+    """
+    printer = Printer(btf)
+    types, functions = _parted(btf, roots) if roots is not None else (None, printer.callable)
+    yield HEAD
+    yield from printer.everything() if types is None else printer.types(types)
+    if functions:
+        yield from printer.needs(functions)
+        yield FUNCTIONS
+        yield from printer.functions(functions)
+        yield FUNCTIONS_END
+    yield TAIL
+
+
+def definitions(btf: Btf, roots: Iterable[int]) -> Iterator[str]:
+    """The types and functions *roots* as C, with all that they embed; what they point to is declared."""
+    printer = Printer(btf)
+    types, functions = _parted(btf, roots)
+    yield from printer.types(types)
+    if functions:
+        yield from printer.needs(functions)
+        yield from printer.functions(functions)
+
+
+def alone(btf: Btf, type_id: int) -> str:
+    """The definition of one type or function, without what it needs."""
+    printer = Printer(btf)
+    pieces = printer.functions([type_id]) if btf.kind(type_id) is Kind.FUNC else [printer.one(type_id)]
+    return "".join(pieces)
+
+
+def _parted(btf: Btf, roots: Iterable[int]) -> tuple[list[int], list[int]]:
+    """*roots* as types and functions."""
+    types: list[int] = []
+    functions: list[int] = []
+    for root in roots:
+        (functions if btf.kind(root) is Kind.FUNC else types).append(root)
+    return types, functions

@@ -1,0 +1,106 @@
+"""Macros that a program defines before it includes the kernel's headers, which may define, default or test them too.
+
+What the headers define must then come where they are included, and not before the program. Where lines of a header
+depend on such a macro, a blob cannot tell what they would have been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from kheaders.compilers.flags import ARCHITECTURES
+from kheaders.interface import conditions
+from kheaders.interface.blob import Blob
+
+_USUAL = frozenset(("__KERNEL__", "__BPF_TRACING__", "CC_USING_FENTRY", "KBUILD_MODNAME")) | {
+    define.partition("=")[0] for known in ARCHITECTURES.values() for define in known.defines
+}
+"""What the compiler is told anyway: to define it again changes nothing."""
+Early = Mapping[str, str | None]
+
+
+def reachable(blob: Blob, paths: Iterable[str]) -> bytearray:
+    """1 for each file that the headers *paths* include, directly or through others, and for themselves."""
+    numbers = blob.file_numbers
+    starts, values = blob.array("includes.starts"), blob.array("includes.values")
+    reached = bytearray(len(blob.files))
+    todo = [numbers[path] for path in paths if path in numbers]
+    while todo:
+        file = todo.pop()
+        if not reached[file]:
+            reached[file] = 1
+            todo.extend(values[starts[file] : starts[file + 1]])
+    return reached
+
+
+def stubs(blob: Blob, late: Sequence[str], roots: Mapping[str, str]) -> dict[str, bytes]:
+    """For each include line of *roots* (name → path) the definitions of the macros *late* that it brings."""
+    defaults = frozenset(blob.note("defaults").split("\n"))
+    paths = blob.files
+    files = blob.array("macro_files")
+    found = {}
+    for root, path in roots.items():
+        reached = reachable(blob, (path,))
+        lines = []
+        for name, number in sorted(blob.numbers(late).items()):
+            known = [macro for macro in blob.row("name_macros", number) if reached[files[macro]]]
+            text = blob.macro(known[-1]) if known else b""
+            if text:
+                define = b"#define %s\n" % text
+                place = f"{name} {paths[files[known[-1]]]}"
+                define = b"#ifndef %s\n%s#endif\n" % (name.encode(), define) if place in defaults else define
+                # as the guard of its header does: it is defined once, whatever the program does to it later
+                guard = b"kheaders_macro_%d" % known[-1]
+                lines.append(b"#ifndef %s\n#define %s\n%s#endif\n" % (guard, guard, define))
+        if lines:
+            found[root] = b"".join(lines)
+    return found
+
+
+def doubt(
+    blob: Blob, early: Early, force: Mapping[str, int], given: Iterable[str], visible: bytes, chosen: Sequence[set[int]]
+) -> str:
+    """Why the headers may mean something else than the blob says, or nothing.
+
+    *force* has the numbers of the definitions in force, *given* the names of those that come before the program;
+    *chosen* are the declarations and the macros of the slice.
+    """
+    known = blob.numbers(early)  # what no header tests or defines has no number
+    asked = {name: early[name] for name in known if early[name] is None or name not in _USUAL}
+    tested = conditions.places(blob.note("tested"), asked) if asked else {}
+    own = frozenset(given)
+    for name in sorted(tested):
+        if not _changes(blob, name, asked[name], force.get(name), name in own):
+            continue
+        for path, first, last, includes in tested[name]:
+            file = blob.file_numbers.get(path)
+            if file is not None and visible[file] and (includes or _among(blob, file, first, last, chosen)):
+                what = "undefines" if asked[name] is None else "defines"
+                return f"the program {what} {name} before it includes {path}, which depends on it"
+    return ""
+
+
+def _changes(blob: Blob, name: str, body: str | None, number: int | None, given: bool) -> bool:
+    """Whether a header that tests *name* sees something else for what the program did to it before."""
+    if number is None:
+        return body is not None
+    if body is None:
+        return True
+    if "".join(f"{name}{body}".split()) == "".join(blob.macro(number).decode("utf-8", "replace").split()):
+        return False
+    # otherwise the headers define it themselves, whatever the program did
+    return given or f"{name} {blob.place('macro', number)[0]}" in blob.note("defaults").split("\n")
+
+
+def _among(blob: Blob, file: int, first: int, last: int, chosen: Sequence[set[int]]) -> bool:
+    """Whether something of a slice comes from lines *first* to *last* of a header."""
+    decls, macros = chosen
+    files = blob.array("decl_files")
+    for number in decls:
+        if files[number] == file:
+            following = number + 1 < len(files) and files[number + 1] == file
+            end = blob.place("decl", number + 1)[1] if following else last + 1
+            if blob.place("decl", number)[1] <= last and end > first:
+                return True
+    files = blob.array("macro_files")
+    return any(files[number] == file and first <= blob.place("macro", number)[1] <= last for number in macros)

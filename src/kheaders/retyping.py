@@ -1,0 +1,118 @@
+"""A slice with types for many kernels (CO-RE), or with those of the kernel's BTF in place of the headers'.
+
+Records marked ``preserve_access_index`` make clang note each access, so that a loader can move it to where the member
+lies on the kernel that it loads into (https://docs.kernel.org/bpf/llvm_reloc.html).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from kheaders.btf.kinds import ENUMS, RECORDS, Kind
+from kheaders.btf.table import Btf
+from kheaders.interface.blob import Blob
+from kheaders.interface.program import Program
+from kheaders.interface.schema import ENTRIES, KINDS
+from kheaders.interface.slice import Slice
+
+PUSH = b"#pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)\n"
+POP = b"#pragma clang attribute pop\n"
+
+_DEFINED = (*RECORDS, *ENUMS, Kind.TYPEDEF)
+_TYPES = ("struct", "union", "enum", "typedef")
+_TAG = re.compile(rb"\b(struct|union|enum)\s+(?:__attribute__\s*\(\([^{;]*?\)\)\s*)*(\w+)\s*\{")
+_ALONE = re.compile(rb"\}\s*(?:__attribute__\s*\(\(.*\)\)\s*)*;\s*\Z", re.DOTALL)
+_POINTER_NAME = re.compile(rb"\(\s*\*+\s*(\w+)\s*[\[)]")
+_LAST_NAME = re.compile(rb"(\w+)\s*(?:\[[^\]]*\]\s*|__attribute__\s*\(\(.*\)\)\s*)*;\s*\Z", re.DOTALL)
+_FORWARD = re.compile(rb"^(?:struct|union|enum) \w+;\n", re.MULTILINE)
+_WORD = re.compile(rb"[A-Za-z_]\w*")
+
+
+class Retyper(NamedTuple):
+    """What is done to each slice of *blob* before a compiler reads it."""
+
+    blob: Blob
+    core: bool
+    """Mark all records."""
+    btf: Btf | None = None
+    """Where types come from that headers do not declare."""
+    prefer_btf: bool = False
+    """Take those that both declare from BTF too."""
+
+    def apply(self, piece: Slice, program: Program) -> Slice:
+        """The slice with other types. Raises BlobError, BtfError."""
+        text = piece.text
+        if self.btf is not None:
+            text = self._typed(piece, program, self.btf)
+        if self.core:
+            text = PUSH + text + POP
+        return piece._replace(text=text)
+
+    def _typed(self, piece: Slice, program: Program, btf: Btf) -> bytes:
+        text = piece.text
+        roots: list[int] = []
+        known = _Names(btf)
+        if self.prefer_btf:
+            kinds = self.blob.kinds
+            for number in piece.declarations:
+                declaration = self.blob.declaration(number)
+                if KINDS[kinds[number]] in _TYPES and (found := known.all_of(_declared(declaration))):
+                    roots += found
+                    text = text.replace(b"\n" + declaration + b"\n", b"\n\n", 1)
+        there = set(_WORD.findall(_FORWARD.sub(b"", text)))
+        own = {name.encode() for name in (*program.declared, *program.defined)}
+        absent = {name.encode() for name in program.words} - there - own
+        absent = {word for word in absent if word in known.strings}
+        numbers = self.blob.numbers(word.decode() for word in absent)
+        for word in sorted(absent):
+            known_as = numbers.get(word.decode())
+            if known_as is None or not any(self.blob.row(row, known_as) for row in ENTRIES):
+                roots += known.types(word)
+        if not roots:
+            return text
+        from kheaders.btf.cprint.printer import Printer
+
+        return b"".join(piece.encode() for piece in Printer(btf).types(roots)) + text
+
+
+class _Names:
+    """The names of types in one BTF."""
+
+    def __init__(self, btf: Btf) -> None:
+        self.btf = btf
+        self.strings: set[bytes] = set()
+        owner: Btf | None = btf
+        while owner is not None:
+            self.strings.update(owner.strings.split(b"\0"))
+            owner = owner.base
+
+    def types(self, name: bytes, *kinds: Kind) -> list[int]:
+        """The types of that name; the first of several of one kind."""
+        if name not in self.strings:
+            return []
+        found: dict[Kind, int] = {}
+        for type_id in self.btf.find(name.decode(), *(kinds or _DEFINED)):
+            found.setdefault(self.btf.kind(type_id), type_id)
+        return list(found.values())
+
+    def all_of(self, names: list[tuple[str, bytes]]) -> list[int]:
+        """The types called *names*, or nothing if one of them is not there."""
+        roots = []
+        for word, name in names:
+            wanted = {"struct": (Kind.STRUCT,), "union": (Kind.UNION,), "enum": tuple(ENUMS)}.get(word, (Kind.TYPEDEF,))
+            found = self.types(name, *wanted)
+            if not found:
+                return []
+            roots.append(found[0])
+        return roots
+
+
+def _declared(text: bytes) -> list[tuple[str, bytes]]:
+    """(keyword, name) of all that a declaration of types declares; nothing where it is not understood."""
+    tags = [(word.decode(), name) for word, name in _TAG.findall(text)]
+    if not text.lstrip().startswith(b"typedef"):
+        return tags if _ALONE.search(text) else []
+    body = text[text.rfind(b"}") + 1 :] if b"}" in text else text
+    found = _POINTER_NAME.search(body) or _LAST_NAME.search(body)
+    return [*tags, ("typedef", found[1])] if found and b"," not in body.partition(b"(")[0] else []

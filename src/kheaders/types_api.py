@@ -1,0 +1,137 @@
+"""The calls of a context that tell of types: BTF opened, layouts, C, and headers held against them."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from kheaders.errors import BtfError
+
+if TYPE_CHECKING:
+    from kheaders.btf.layout import RecordLayout
+    from kheaders.btf.table import Btf
+    from kheaders.compilers.find import Compiler
+    from kheaders.headers.chain import Chain
+    from kheaders.interface.blob import Blob
+    from kheaders.kernel import Kernel
+    from kheaders.retyping import Retyper
+    from kheaders.store import Store
+    from kheaders.verification import Verification
+
+
+TypesFrom = Literal["headers", "btf"]
+
+
+class TypeCalls:
+    """What :class:`kheaders.Context` adds to this is the kernel, the store, the compiler and the chain of sources."""
+
+    kernel: Kernel
+    store: Store
+
+    @property
+    @abstractmethod
+    def compiler(self) -> Compiler:
+        """The compiler to use."""
+
+    @abstractmethod
+    def chain(self, downloads: Path | None = None) -> Chain:
+        """The sources in their order."""
+
+    @abstractmethod
+    def _downloads(self) -> AbstractContextManager[Path | None]:
+        """A directory for downloads, if they are allowed."""
+
+    def btf(self, path: str | os.PathLike[str] | Btf | None = None, *, base: Btf | None = None) -> Btf:
+        """The types in the file *path* (a vmlinux, module, kernel image, BPF object, raw BTF), or the kernel's own.
+
+        That of a module goes on from *base*, by default the kernel's own (:func:`kheaders.btf.container.read_btf`).
+        Raises BtfError.
+        """
+        from kheaders.btf.container import read_btf
+        from kheaders.btf.table import Btf
+        from kheaders.sources.bootimage import unpack
+
+        if isinstance(path, Btf):
+            return path
+        path = path or self.kernel.btf
+        if path is None:
+            raise BtfError(
+                f"no BTF of kernel {self.kernel.release} is at hand",
+                "name a file that has it: a vmlinux, a kernel image, raw BTF (--btf FILE)",
+            )
+        own = self.kernel.btf
+        return read_btf(Path(path), base=base, unpack=unpack, kernel=(lambda: read_btf(own)) if own else None)
+
+    def layouts(
+        self, name: str, *, btf: str | os.PathLike[str] | Btf | None = None, cacheline: int = 64
+    ) -> list[RecordLayout]:
+        """The layout of each struct, union or typedef of such called *name* (``struct sk_buff``, ``sk_buff``).
+
+        *btf* is what :meth:`btf` takes, or what it gave; *cacheline* is in bytes. Raises BtfError.
+        """
+        from kheaders.btf import lookup
+
+        return lookup.layouts(self.btf(btf), name, cacheline=cacheline)
+
+    def types(
+        self, names: Sequence[str] | None = None, *, btf: str | os.PathLike[str] | Btf | None = None
+    ) -> Iterator[str]:
+        """The text of a ``vmlinux.h``, in pieces: all types, or those called *names* and what they embed.
+
+        *btf* as for :meth:`layouts`. Raises BtfError.
+        """
+        from kheaders.btf import lookup
+        from kheaders.btf.cprint.vmlinux import header
+
+        types = self.btf(btf)
+        roots = None if names is None else [root for name in names for root in lookup.find(types, name)]
+        return header(types, roots)
+
+    def verify(
+        self,
+        *,
+        full: bool = False,
+        btf: str | os.PathLike[str] | Btf | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Verification:
+        """Hold the first headers whose identity holds against the BTF of their kernel, and tell each difference.
+
+        The types of the kernel's core, or with *full* every struct, union and enum that both know by name; that takes
+        a blob, which is made for the time of the call unless the store has it. *progress* is called with the number
+        of types done and that of all. Raises HeadersNotFound, BtfError, CompilerError, CompileFailed, BlobError.
+        """
+        from kheaders import agreement, verification
+
+        with self._downloads() as downloads:
+            chain = self.chain(downloads)
+            found = next(chain.found(), None)
+            if found is None:
+                raise chain.nothing()
+            kernel = chain.kernel_of(found)
+            types = self.btf(btf) if btf is not None else agreement.types_of(kernel)
+            if not full:
+                return verification.quick(found, self.compiler, types)
+            with verification.blob_of(found, kernel, self.store, self.compiler) as blob:
+                return verification.full(found, blob, self.compiler, types, progress)
+
+    def _retyper(self, blob: Blob, core: bool, types: TypesFrom) -> Retyper:
+        """What is done to slices of *blob*; types that no header has come from its kernel's BTF, if that is here."""
+        from kheaders.retyping import Retyper
+
+        changed = core or types == "btf"
+        same = blob.meta.get("release") == self.kernel.release and self.kernel.btf is not None
+        if types == "btf" and not same:
+            raise BtfError(
+                f"no BTF of kernel {blob.meta.get('release')}, whose blob this is, is at hand", "use --types headers"
+            )
+        try:
+            btf = self.btf() if changed and same else None
+        except BtfError:
+            if types == "btf":
+                raise
+            btf = None  # headers have most types; what they lack, the compiler names
+        return Retyper(blob, core, btf, types == "btf")
