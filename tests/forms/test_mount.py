@@ -164,7 +164,7 @@ class TestFuse:
         assert done.status == 0 and f"undo it with: kheaders umount {place}" in done.out, done.err
         assert f"{place}/.bpf/overlay.json" in run_main("cflags", "--mounted", str(place), *where).out
         assert run_main("umount", "--json", str(place), *where).json["path"] == str(place)
-        assert run_main("umount", str(place), *where).status == 12
+        assert run_main("umount", str(place), *where).status == 14
 
 
 @pytest.mark.root
