@@ -42,8 +42,10 @@ def _serve(place: str, archive: int, source: str, idle: float, tell: int) -> int
 
     try:
         serve(Contents(archive, place), place, source, idle=idle, ready=ready)
-    except (KheadersError, RuntimeError) as error:
+    except KheadersError as error:
         print(error, file=sys.stderr)
+        return 1
+    except RuntimeError:  # libfuse has said why
         return 1
     return 0
 

@@ -88,7 +88,8 @@ def mount(found: Found, directory: Path, *, idle: float = 0) -> Mounted:
     mounted = find(place)
     if done.returncode or mounted is None:
         lines = done.errors.strip().splitlines() or ["no message"]
-        raise FormError(f"{place}: cannot be mounted ({lines[-1]})", "use 'kheaders extract', or --form memory")
+        told = next((line for line in lines if line.startswith("fuse")), lines[-1])
+        raise FormError(f"{place}: cannot be mounted ({told})", "use 'kheaders extract', or --form memory")
     return mounted
 
 
