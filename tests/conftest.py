@@ -47,7 +47,11 @@ def possessions() -> Possessions:
             open_files.add((int(number), os.readlink(f"/proc/self/fd/{number}")))
         except OSError:  # the descriptor that listed the directory
             continue
-    mounts = Path("/proc/self/mounts").read_text(errors="replace").splitlines()
+    mounts = [
+        line
+        for line in Path("/proc/self/mounts").read_text(errors="replace").splitlines()
+        if not any(f"/{name}" in line for name in OTHERS)
+    ]
     places = {tempfile.gettempdir(), "/tmp", "/dev/shm"}
     ours = {
         entry.path

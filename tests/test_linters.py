@@ -17,7 +17,18 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LINTED = ("src", "tests", "bench", "demo")
 PYTHON_FILES = sorted(path for room in LINTED for path in (CHECKOUT / room).rglob("*.py"))
 LONGEST = 400
-HEAVY = {"elftools", "zstandard", "lz4", "rich", "shtab", "ziglang", "asyncio", "urllib.request", "http.client"}
+HEAVY = {
+    "elftools",
+    "zstandard",
+    "lz4",
+    "rich",
+    "shtab",
+    "mfusepy",
+    "ziglang",
+    "asyncio",
+    "urllib.request",
+    "http.client",
+}
 """Modules that cost milliseconds to import; only what uses them may, when it does."""
 
 

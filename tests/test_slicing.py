@@ -21,6 +21,7 @@ EXTRA = {
         b"struct sk_buff { u32 len; struct device *dev; };\n"
         b"static inline u32 skb_len(const struct sk_buff *skb) { return skb->len; }\n"
     ),
+    "include/linux/switch.h": b"struct switch_ { int one;\n#ifdef SWITCH\nint more;\n#endif\nint last; };\n",
     "include/linux/dev.h": b"struct device { int index; char name[16]; };\n",
     "include/linux/broken.h": b"#include <asm/nowhere.h>\n",
     "include/linux/deep.h": (
@@ -129,6 +130,10 @@ def test_full_headers_answer_where_they_are_at_hand(tmp_path: Path, blob: Path, 
     context = Context.open(headers=archive, environ=environ, cc=" ".join(compiler.argv))
     computed = b"#define H(x) <linux/x.h>\n#include H(types)\nu32 x;\n"
     assert context.compile(computed, blob=blob).form == "slice"
+    switched = b"#define SWITCH\n#include <linux/switch.h>\nint f(void) { return sizeof(struct switch_); }\n"
+    compiled = context.compile(switched, blob=blob)
+    assert compiled.form == "memory"
+    assert "defines SWITCH before it includes include/linux/switch.h" in compiled.why_not_slice
     with pytest.raises(CompileFailed) as caught:
         context.compile(b"#include <linux/types.h>\nint f(void) { return 1 }\n", blob=blob)
     assert "<stdin>:2:" in caught.value.diagnostics

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from kheaders.doctor import Report
     from kheaders.errors import KheadersError
     from kheaders.fetching import FetchedHeaders
+    from kheaders.forms.mount import Mounted
+    from kheaders.forms.pchshelf import Pch
     from kheaders.headers.chain import Found
     from kheaders.headers.headerset import HeaderSet
     from kheaders.headers.verify import Verdict
@@ -38,6 +40,8 @@ _HOMES = {
     "Item": "kheaders.interface.lookup",
     "Kernel": "kheaders.kernel",
     "KheadersError": "kheaders.errors",
+    "Mounted": "kheaders.forms.mount",
+    "Pch": "kheaders.forms.pchshelf",
     "RecordLayout": "kheaders.btf.layout",
     "Report": "kheaders.doctor",
     "Slice": "kheaders.interface.slice",
@@ -57,6 +61,8 @@ __all__ = [
     "Item",
     "Kernel",
     "KheadersError",
+    "Mounted",
+    "Pch",
     "RecordLayout",
     "Report",
     "Slice",

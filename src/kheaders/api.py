@@ -24,6 +24,7 @@ from kheaders.archive_api import ArchiveCalls
 from kheaders.compilers import find as compilers
 from kheaders.compilers.find import Compiler
 from kheaders.errors import UsageError
+from kheaders.formcalls import FormCalls
 from kheaders.kernel import Kernel
 from kheaders.settings import Settings
 from kheaders.sources.candidate import Request
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from kheaders.compile import Compiled, FormName
     from kheaders.doctor import Report
     from kheaders.fetching import FetchedHeaders
+    from kheaders.forms.pch import PchForm
     from kheaders.headers.chain import Chain, Found
     from kheaders.interface.blob import Blob
     from kheaders.interface.lookup import Item
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, "int | None", "int | None"], None]
 
 
-class Context(TypeCalls, ArchiveCalls):
+class Context(FormCalls, TypeCalls, ArchiveCalls):
     """Which kernel, where to look, and with which settings; the rest follows. Make one with :meth:`open`."""
 
     def __init__(
@@ -168,13 +170,6 @@ class Context(TypeCalls, ArchiveCalls):
         extract(found.headers, Path(directory), lambda done, total: progress("extract", done, total))
         return found
 
-    def cflags(self) -> list[str]:
-        """Flags with which any clang build reads the verified headers from the store."""
-        from kheaders.forms.directory import DirectoryForm
-
-        found, entry = self.directory()
-        return DirectoryForm(entry.path, found.facts).flags(self.compiler)
-
     def compile(
         self,
         source: str | os.PathLike[str] | bytes,
@@ -187,13 +182,15 @@ class Context(TypeCalls, ArchiveCalls):
         includes: Sequence[str] = (),
         extra: Sequence[str] = (),
         blob: str | os.PathLike[str] | None = None,
+        pch: PchForm | None = None,
         check: bool = False,
         core: bool = False,
         types: TypesFrom = "headers",
     ) -> Compiled:
         """Compile a program (a file, or its text as bytes) to a BPF object, in memory.
 
-        *blob* names the blob to cut slices from; by default it is the kernel's own in the store, if there is one. With
+        *blob* names the blob to cut slices from; by default it is the kernel's own in the store, if there is one.
+        *pch* is one that :meth:`pch_in_memory` gave; by default it is the kernel's own in the store. With
         *check* the full headers are used as well, and the result tells where the objects differ. With *core* the object
         loads on other kernels too (CO-RE); with *types* ``btf`` the kernel's BTF tells the types. Both take a slice.
         Raises CompileFailed with the compiler's diagnostics where the program is at fault.
@@ -212,7 +209,8 @@ class Context(TypeCalls, ArchiveCalls):
             with self._downloads() as downloads:
                 program = source if isinstance(source, bytes) else Path(source)
                 job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
-                if opened is None and form != "slice":
+                by_pch = pch is not None or self._may_have_pch(form)
+                if opened is None and not by_pch and form != "slice":
                     gathered = gathering_for(job) if form in ("auto", "memory") else None
                     chain = self.chain(downloads)
                     chain.watch = gathered.offer if gathered is not None else None
@@ -221,6 +219,7 @@ class Context(TypeCalls, ArchiveCalls):
                         compiler = self.compiler
                     compiled = compile_program(lambda: chain, compiler, job, form, gathered=gathered)
                 else:
+                    shelf = (lambda: pch or self.pch_shelf()) if by_pch else None
                     compiled = compile_program(
                         lambda: self.chain(downloads),
                         self.compiler,
@@ -228,6 +227,7 @@ class Context(TypeCalls, ArchiveCalls):
                         form,
                         opened,
                         rework=rework.apply if rework else None,
+                        shelf=shelf,
                     )
                 return check_object(self.chain(downloads), self.compiler, job, compiled) if check else compiled
         finally:

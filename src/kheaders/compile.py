@@ -14,15 +14,19 @@ from kheaders.errors import BlobError, CompileFailed, HeadersNotFound, UsageErro
 # A compile from a slice must not wait for what only the full headers need: that is imported where it is used.
 if TYPE_CHECKING:
     from kheaders.forms.closure import Closure
+    from kheaders.forms.pch import PchForm
+    from kheaders.forms.pchshelf import Shelf
     from kheaders.forms.served import Form
     from kheaders.forms.slice import Rework
     from kheaders.headers.chain import Chain, Found
+    from kheaders.headers.headerset import HeaderSet
     from kheaders.interface.blob import Blob
     from kheaders.interface.slice import Slice
     from kheaders.objects import Difference
+    from kheaders.precompiled import PchAttempt
     from kheaders.slicing import SliceAttempt
 
-FormName = Literal["auto", "slice", "memory", "directory"]
+FormName = Literal["auto", "slice", "pch", "memory", "directory"]
 
 
 class Compiled(NamedTuple):
@@ -31,7 +35,7 @@ class Compiled(NamedTuple):
     object: bytes
     result: Result
     form: str
-    """The form that served the headers: ``slice``, ``memory`` or ``directory``."""
+    """The form that served the headers: ``slice``, ``pch``, ``memory`` or ``directory``."""
     release: str | None
     """Release of the kernel whose headers were used."""
     found: Found | None = None
@@ -39,6 +43,8 @@ class Compiled(NamedTuple):
     slice: Slice | None = None
     why_not_slice: str = ""
     """Why the slice that was tried first would not do; empty if it did, or none was tried."""
+    why_not_pch: str = ""
+    """As ``why_not_slice``, for the PCH."""
     differences: tuple[Difference, ...] | None = None
     """Where the object from the full headers differs, if that was asked; DWARF and tables of names do not count."""
 
@@ -50,17 +56,20 @@ def compile_program(
     form: FormName = "auto",
     blob: Blob | None = None,
     gathered: Closure | None = None,
+    shelf: Callable[[], Shelf | PchForm] | None = None,
     rework: Rework | None = None,
 ) -> Compiled:
     """Compile *job* for the kernel of the chain that *chain* makes when headers are needed.
 
-    ``auto`` takes the slice where there is a *blob*, then the tree in the store if there is one, else memory. A program
+    ``auto`` takes the slice where there is a *blob*, then the PCH where *shelf* may have one (one is made only where
+    it is asked for by name), then the tree in the store if there is one, else memory. A program
     that compiles is proof enough of the headers that it used; one that does not is believed to be at fault only after
     the trial program has compiled. What a slice cannot do, the full headers are asked; only where these are not at hand
     does the slice's failure count, and then it is told by name what is missing. *gathered* is what was gathered for the
     program while the chain read ahead (:func:`gathering_for`); *rework* is done to slices.
 
-    Raises CompileFailed with the compiler's diagnostics, HostAssembly, HeadersNotFound, StoreError, CompilerError.
+    Raises CompileFailed with the compiler's diagnostics, HostAssembly, HeadersNotFound, StoreError, CompilerError,
+    FormError.
     """
     program = program_text(job)
     if isinstance(job.source, Path) and not job.source.is_file():
@@ -77,13 +86,43 @@ def compile_program(
             return Compiled(attempt.result.output, attempt.result, "slice", release, slice=attempt.piece)
         if form == "slice":
             raise attempt.failure(compiler)
+    precompiled = _by_pch(shelf(), compiler, chain, job, program, form) if shelf is not None else None
+    if precompiled is not None and precompiled.ok and precompiled.result is not None:
+        why = attempt.reason if attempt is not None else ""
+        output = precompiled.result.output
+        return Compiled(output, precompiled.result, "pch", precompiled.release, why_not_slice=why)
     try:
         # made only now: a compile from a slice is done before the modules of all sources could be read
-        return _with_headers(chain(), compiler, job, form, program, attempt, gathered)
+        compiled = _with_headers(chain(), compiler, job, form, program, attempt, gathered)
     except HeadersNotFound:
-        if attempt is None:
-            raise
-    raise attempt.failure(compiler)
+        if attempt is not None:
+            raise attempt.failure(compiler) from None
+        if precompiled is not None and form == "pch":
+            raise precompiled.failure() from None
+        raise
+    if precompiled is not None and form == "pch":  # the program is not at fault, or it would have been told
+        raise precompiled.failure()
+    return compiled._replace(why_not_pch=precompiled.reason if precompiled is not None else "")
+
+
+def _by_pch(
+    shelf: Shelf | PchForm, compiler: Compiler, chain: Callable[[], Chain], job: Job, program: bytes, form: FormName
+) -> PchAttempt:
+    from kheaders.forms.pch import PchForm
+    from kheaders.precompiled import attempt_pch, compile_with
+
+    if isinstance(shelf, PchForm):
+        return compile_with(shelf, compiler, job)
+
+    def headers() -> HeaderSet | None:
+        from kheaders.trial import approver
+
+        try:
+            return chain().first(lambda kernel: approver(compiler, kernel)).headers
+        except HeadersNotFound:
+            return None
+
+    return attempt_pch(shelf, job, program, headers, build=form == "pch")
 
 
 def check(chain: Chain, compiler: Compiler, job: Job, compiled: Compiled) -> Compiled:

@@ -15,6 +15,7 @@
     ├── FetchError                a download failed                                  exit 8
     ├── PackError                 headers cannot be packed, or the archive not written  exit 12
     ├── ModuleError               the module with the archive cannot be made, loaded or removed  exit 13
+    ├── FormError                 a PCH or mount is missing, damaged, foreign, or cannot be made  exit 14
     └── ToolError                 another program is missing, failed or hung         exit 9
         ├── ToolMissing
         ├── ToolFailed
@@ -94,6 +95,12 @@ class ModuleError(KheadersError):
     """The kernel module that carries an archive cannot be built, installed, loaded or removed."""
 
     exit_code = 13
+
+
+class FormError(KheadersError):
+    """A form that is kept or served (a PCH, a mount) is missing, damaged, of something else, or cannot be made."""
+
+    exit_code = 14
 
 
 class StoreError(KheadersError):

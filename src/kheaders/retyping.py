@@ -42,15 +42,15 @@ class Retyper(NamedTuple):
 
     def apply(self, piece: Slice, program: Program) -> Slice:
         """The slice with other types. Raises BlobError, BtfError."""
-        text = piece.text
+        text = piece.first
         if self.btf is not None:
             text = self._typed(piece, program, self.btf)
         if self.core:
             text = PUSH + text + POP
-        return piece._replace(text=text)
+        return piece._replace(first=text)
 
     def _typed(self, piece: Slice, program: Program, btf: Btf) -> bytes:
-        text = piece.text
+        text = piece.first
         roots: list[int] = []
         known = _Names(btf)
         if self.prefer_btf:

@@ -53,9 +53,9 @@ class SliceAttempt(NamedTuple):
 def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework: Rework | None = None) -> SliceAttempt:
     """Compile *job*, whose text is *text*, from a slice of *blob*. Raises BlobError, CompilerError, StoreError."""
     form = SliceForm(blob, rework)
-    directories = [*job.includes, *_directories(job.extra)]
+    directories = [*job.includes, *user_directories(job.extra)]
     place = os.fspath(job.source.parent) if isinstance(job.source, Path) else "."
-    program = form.program(_with_options(text, job), place, directories)
+    program = form.program(with_options(text, job), place, directories)
     needs = Needs()
     piece = form.cut(program, needs)
     release = blob.meta.get("release")
@@ -155,7 +155,7 @@ def _declared_in(blob: Blob, name: str, visible: bytes) -> tuple[list[str], bool
     return sorted(filter(None, names)), any(visible[file] for file in files)
 
 
-def _with_options(text: bytes, job: Job) -> bytes:
+def with_options(text: bytes, job: Job) -> bytes:
     """*text* with what the command line defines and includes, for its words; line numbers do not matter here."""
     lines = [f"#define {define.replace('=', ' ', 1)}" for define in job.defines]
     words = iter(job.extra)
@@ -173,7 +173,7 @@ def _with_options(text: bytes, job: Job) -> bytes:
     return "\n".join([*lines, ""]).encode("utf-8", "surrogateescape") + text if lines else text
 
 
-def _directories(extra: tuple[str, ...]) -> list[str]:
+def user_directories(extra: tuple[str, ...]) -> list[str]:
     """Include directories among words that are passed on as they are."""
     found = []
     words = iter(extra)

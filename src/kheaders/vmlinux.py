@@ -61,7 +61,7 @@ def cut(blob: Blob, retyper: Retyper, text: bytes, directory: str | None, includ
     own = frozenset(_OWN.findall(text)) | {name.encode() for name in program.declared}
     body = _MACRO.sub(lambda macro: b"" if macro[1] in own else macro[0], _MARKER.sub(b"", piece.text))
     head = HEAD.replace("#define __VMLINUX_H__\n", "#define __VMLINUX_H__\n\n#pragma clang system_header\n")
-    return piece._replace(text=head.encode() + body + TAIL.encode(), includes=())
+    return piece._replace(first=head.encode() + body + TAIL.encode(), last=b"", includes=())
 
 
 def _read(text: bytes, directory: str | None, includes: Sequence[str]) -> Program:

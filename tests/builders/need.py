@@ -16,6 +16,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGE_OF = {
     "bpftool": "bpftool",
     "clang": "clang",
+    "fusermount3": "fuse3",
     "cpio": "cpio",
     "insmod": "kmod",
     "gcc": "gcc",
@@ -23,6 +24,7 @@ PACKAGE_OF = {
     "llvm-objdump": "llvm",
     "lz4": "lz4",
     "lzop": "lzop",
+    "mkfs.erofs": "erofs-utils",
     "make": "make",
     "modprobe": "kmod",
     "perl": "perl",

@@ -90,14 +90,12 @@ def test_hardly_anything_is_missing_at_the_first_cut(real: Kernel) -> None:
     """Repair is for the unforeseen: for nine in ten of our own programs one compile is enough."""
     from kheaders.compilers.flags import architecture, include_directories
     from kheaders.compilers.job import Job
-    from kheaders.interface import program as programs
     from kheaders.interface.slice import Cutter
 
     search = include_directories(architecture(real.headers.srcarch or "", real.headers.config))
     repaired = []
     for path in corpus.own_programs():
         attempt = real.sliced(Job(path))
-        read = programs.read(path.read_bytes(), str(path.parent), ())
-        if attempt.ok and Cutter(real.blob, search).cut(read).text != attempt.piece.text:
+        if attempt.ok and Cutter(real.blob, search).cut(attempt.program).text != attempt.piece.text:
             repaired.append(path.name)
     assert len(repaired) <= len(corpus.own_programs()) // 10, repaired

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import stat
@@ -227,6 +228,14 @@ class TestReplacing:
 
     def test_places_that_cannot_be(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        for place in (tmp_path, tmp_path / "none/file", tmp_path / "file/below", tmp_path / ("n" * 300)):
+        os.mkfifo(tmp_path / "pipe")
+        for place in (
+            tmp_path / "pipe",
+            Path("/dev/null"),
+            tmp_path,
+            tmp_path / "none/file",
+            tmp_path / "file/below",
+            tmp_path / ("n" * 300),
+        ):
             with pytest.raises(BlobError), replacing(place):
                 raise AssertionError("must not get here")

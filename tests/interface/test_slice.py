@@ -206,6 +206,23 @@ def test_what_is_not_compiled_does_not_count(same: Same, program: str) -> None:
     same(program)
 
 
+SPELLINGS = {
+    "a path with dots": "#include <linux/../linux/chain.h>\nint f(int x) { return third(x); }",
+    "a path with more slashes": "#include <linux//chain.h>\n#include <./linux/base.h>\n"
+    "int f(int x) { return third(x); }",
+    "dots in a condition": "#if 1\n#include <linux/../linux/chain.h>\n#endif\nint f(int x) { return third(x); }",
+    "a byte order mark": "\N{BYTE ORDER MARK}#include <linux/chain.h>\nint f(int x) { return third(x); }",
+    "digraphs": "%:include <linux/chain.h>\nint f(int x) <% return third(x); %>",
+    "a union that is pointed to": "#include <linux/base.h>\n"
+    "union both *b; union unheard *u; void *f(void) { return b; }",
+}
+
+
+@pytest.mark.parametrize("program", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_unusual_spellings(same: Same, program: str) -> None:
+    same(program)
+
+
 def test_a_list_is_read_with_the_programs_own_macro(same: Same) -> None:
     same("#define HOOK(x) N_##x,\nenum { ZERO,\n#include <linux/hooks.h>\n};\nint f(void) { return N_close; }")
     same(

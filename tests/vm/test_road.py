@@ -20,7 +20,7 @@ from builders.guest.workshop import Workshop
 from builders.kernel_archive import Unobtainable
 from kheaders.objects import compare
 
-pytestmark = [pytest.mark.guest, pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.guest, pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 HERE = Path(__file__).parent
 OTHER = {"5.10": "6.12", "6.1": "6.12", "6.12": "7.2", "7.2": "6.12"}
@@ -68,10 +68,10 @@ def test_the_whole_road(series: str, workshop: Workshop, tmp_path: Path) -> None
     shutil.copy(root, disk)
     disks = [machine.Disk("root", disk), machine.Disk("payload", payload)]
     try:
-        first = machine.boot(qemu, kernel.image, disks, tmp_path, timeout=600, words="kheaders.boot=1")
+        first = machine.boot(qemu, kernel.image, disks, tmp_path, timeout=1000, words="kheaders.boot=1")
         report(series, first, "boot1")
         second = machine.boot(
-            qemu, kernel.image, disks, tmp_path, timeout=300, words="kheaders.boot=2 lockdown=integrity"
+            qemu, kernel.image, disks, tmp_path, timeout=600, words="kheaders.boot=2 lockdown=integrity"
         )
         report(series, second, "boot2")
     finally:

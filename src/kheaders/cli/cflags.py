@@ -13,12 +13,16 @@ DESCRIPTION = """\
 Print the flags with which clang compiles for BPF with the verified headers, on one line.
 The words are plain, as pkg-config prints them: meant for an unquoted $(kheaders cflags), where the quotes in
 -DKBUILD_MODNAME="kheaders" are part of the word. Where a shell reads the text once more (eval, a recipe of make),
-use --quote; where no shell is involved, --null or --json."""
+use --quote; where no shell is involved, --null or --json.
+With --form pch they make clang take the precompiled header, which is built if there is none. It is for one compiler
+(--cc) and -O2, and shows a program more than it includes: 'kheaders compile' looks whether that does harm, these flags
+cannot."""
 
 EPILOG = """\
 examples:
   clang $(kheaders cflags) -O2 -g -c prog.bpf.c -o prog.bpf.o
   CFLAGS := $(shell kheaders cflags --quote)       in a Makefile
+  clang-19 $(kheaders cflags --form pch --cc clang-19) -g -c prog.bpf.c
   eval "clang $(kheaders cflags --quote) -c prog.bpf.c"
   kheaders cflags --null | xargs -0 sh -c 'exec clang "$@" -O2 -c prog.bpf.c' sh
 
@@ -31,6 +35,10 @@ _SPECIAL = set(" \t\r\n\f\v*?[]{}()<>|&;$`'\\")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    parser.add_argument("--mounted", metavar="DIR", help="the headers that 'kheaders mount' shows there")
+    parser.add_argument(
+        "--form", choices=("directory", "pch"), default="directory", help="what the flags name (default: directory)"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--quote", action="store_true", help="quote words for a shell that reads them as text")
     form.add_argument("--null", action="store_true", help="end each word with a NUL character")
@@ -39,7 +47,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the flags."""
-    flags = options.context(args).cflags()
+    context = options.context(args)
+    flags = context.mounted_flags(args.mounted) if args.mounted else context.cflags(args.form)
     if args.json:
         output.say_json(flags)
     elif args.null:

@@ -28,6 +28,7 @@ examples:
   kheaders compile --target-arch arm64 --kernel 6.1.0-49-arm64 prog.bpf.c
   kheaders compile prog.bpf.c -- -Wall         words for clang after --
   kheaders compile --form slice prog.bpf.c     from the blob alone, whatever headers there are
+  kheaders compile --form pch prog.bpf.c       by the precompiled header, built if need be
   kheaders compile --check prog.bpf.c          status 1 if the full headers give another program
 
 --json: object, size, form, compiler, seconds, diagnostics, release, srcarch,
@@ -44,10 +45,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--form",
-        choices=("auto", "slice", "memory", "directory"),
+        choices=("auto", "slice", "pch", "memory", "directory"),
         default="auto",
-        help="what clang is given: the slice of the blob, the headers from memory, or from the store's directory "
-        "(auto: the slice if there is a blob, else the headers)",
+        help="what clang is given: the slice of the blob, a precompiled header, the headers from memory, or from the "
+        "store's directory (auto: the slice if there is a blob, else the PCH if there is one, else the headers)",
     )
     parser.add_argument("-g", "--debug", action="store_true", help="add debug information: BTF and DWARF")
     parser.add_argument("-O", dest="optimise", choices=("1", "2", "3", "s"), default="2", help="level (default: 2)")
@@ -102,6 +103,8 @@ def _tell(args: argparse.Namespace, context: Context, compiled: Compiled, destin
     if args.verbose:
         if compiled.why_not_slice:
             output.note(f"not from a slice: {compiled.why_not_slice}")
+        if compiled.why_not_pch:
+            output.note(f"not from a PCH: {compiled.why_not_pch}")
         if found is not None:
             output.note(f"headers of {compiled.release} from {found.candidate.source}: {found.candidate.location}")
         if compiled.slice is not None:
@@ -129,6 +132,7 @@ def _tell(args: argparse.Namespace, context: Context, compiled: Compiled, destin
                 "diagnostics": result.diagnostics,
                 "release": compiled.release,
                 "why_not_slice": compiled.why_not_slice,
+                "why_not_pch": compiled.why_not_pch,
                 "slice_lines": compiled.slice.lines if compiled.slice is not None else None,
                 "differences": None if compiled.differences is None else [d._asdict() for d in compiled.differences],
                 **(output.found_facts(found) if found is not None else {}),

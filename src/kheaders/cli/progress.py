@@ -22,6 +22,7 @@ STAGES = {
     "survey": "looking which headers can be included",
     "index": "preprocessing and indexing every header",
     "write": "writing the blob",
+    "pch": "precompiling the headers",
     "export": "compressing the blob",
     "import": "rebuilding the blob",
     "verify": "checking every page and number",

@@ -97,21 +97,34 @@ def header_flags(arch: Architecture, root: str, compiler_include: str, version: 
     what they do is no fault of the program, so clang does not warn of it.
     """
     directories = [f"{root}/{directory}" for directory in include_directories(arch)]
-    return _flags(arch, [*directories, compiler_include], f"{root}/include/linux/kconfig.h", version)
+    return _flags(arch, [*directories, compiler_include], ("-include", f"{root}/include/linux/kconfig.h"), version)
 
 
 def slice_flags(
     arch: Architecture, stubs: str, text: str, compiler_include: str, version: tuple[int, int] | None
 ) -> list[str]:
     """As :func:`header_flags`, but *text* is all that is included, and include lines find the files below *stubs*."""
-    return _flags(arch, [stubs, compiler_include], text, version)
+    return _flags(arch, [stubs, compiler_include], ("-include", text), version)
 
 
-def _flags(arch: Architecture, directories: list[str], first: str, version: tuple[int, int] | None) -> list[str]:
+def pch_flags(
+    arch: Architecture, stubs: str, pch: str, compiler_include: str, version: tuple[int, int] | None
+) -> list[str]:
+    """As :func:`header_flags`, but the headers come from the precompiled header *pch*.
+
+    The compiler refuses a precompiled header that was made with other flags of those that matter, so these are the
+    same.
+    """
+    return _flags(arch, [stubs, compiler_include], ("-include-pch", pch), version)
+
+
+def _flags(
+    arch: Architecture, directories: list[str], first: tuple[str, str], version: tuple[int, int] | None
+) -> list[str]:
     flags = ["-target", target(arch), "-nostdinc"]
     for directory in directories:
         flags += ["-isystem", directory]
-    flags += ["-include", first]
+    flags += first
     flags += ["-D__KERNEL__", "-D__BPF_TRACING__", "-DCC_USING_FENTRY", '-DKBUILD_MODNAME="kheaders"']
     flags += [f"-D{define}" for define in arch.defines]
     flags.append(f"-D__TARGET_ARCH_{arch.srcarch}")

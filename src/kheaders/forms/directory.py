@@ -17,14 +17,13 @@ from kheaders.archive import Member
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS
 from kheaders.errors import StoreError, UsageError, VerificationError
+from kheaders.forms.private import OVERLAY, private_files
 from kheaders.forms.served import Identity, Served, flags_for
 from kheaders.headers.chain import Chain, Found
-from kheaders.headers.headerset import PRIVATE, HeaderSet
+from kheaders.headers.headerset import HeaderSet
 from kheaders.sources.candidate import Request
 from kheaders.sources.stored import remember_tree
 from kheaders.store import Entry
-
-OVERLAY = f"{PRIVATE}/overlay.json"
 
 
 class DirectoryForm:
@@ -60,10 +59,7 @@ def write(headers: HeaderSet, directory: int, final: Path, progress: Progress | 
 
     Returns what a manifest should tell of the tree. Raises StoreError.
     """
-    # What is in the store already needs none of these.
-    from kheaders.compilers.vfs import overlay
-    from kheaders.extraction import TreeWriter
-    from kheaders.headers.hostasm import rewrite
+    from kheaders.extraction import TreeWriter  # what is in the store already needs none of it
 
     with TreeWriter(directory, str(final)) as tree:
         done, told, total = 0, 0, headers.size if progress is not None else 0
@@ -75,13 +71,8 @@ def write(headers: HeaderSet, directory: int, final: Path, progress: Progress | 
                 told = done
         for path, target in headers.links.items():
             tree.add(Member(path, link=target))
-        rewritten = rewrite(headers.files)
-        for path, data in rewritten.items():
-            tree.add_file(f"{PRIVATE}/{path}", data)
-        shown = {f"{final}/{path}": f"{final}/{PRIVATE}/{path}" for path in rewritten}
-        aliases = {alias: path for alias, path in headers.aliases.items() if path in rewritten}
-        shown.update({f"{final}/{alias}": f"{final}/{PRIVATE}/{path}" for alias, path in aliases.items()})
-        tree.add_file(OVERLAY, overlay(shown))
+        for path, data in private_files(headers, str(final)).items():
+            tree.add_file(path, data)
     return {
         "release": headers.release,
         "srcarch": headers.srcarch,
@@ -111,8 +102,17 @@ def tree(chain: Chain, found: Found) -> Entry:
 def extract(headers: HeaderSet, directory: Path, progress: Progress | None = None) -> Path:
     """Write *headers* to *directory*, which must be missing or empty, and return its absolute path.
 
-    The tree is written beside it under a random name and takes the name by one rename. Raises UsageError if there is
-    something already, StoreError if the place refuses.
+    Raises as :func:`place_tree` does.
+    """
+    return place_tree(directory, lambda fd, final: write(headers, fd, final, progress))
+
+
+def place_tree(directory: Path, fill: Callable[[int, Path], object]) -> Path:
+    """Make *directory*, which must be missing or empty, of what *fill* writes, and return its absolute path.
+
+    *fill* is given a descriptor and the path that the directory will have. The tree is written beside it under a random
+    name and takes the name by one rename. Raises UsageError if there is something already, StoreError if the place
+    refuses.
     """
     final = Path(os.path.abspath(directory))
     _check_free(final)
@@ -120,7 +120,7 @@ def extract(headers: HeaderSet, directory: Path, progress: Progress | None = Non
     try:
         fd = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            write(headers, fd, final, progress)
+            fill(fd, final)
             os.fchmod(fd, 0o755)
         finally:
             os.close(fd)

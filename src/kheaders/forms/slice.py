@@ -77,9 +77,10 @@ class SliceForm:
     @contextmanager
     def present(self, piece: Slice, compiler: Compiler) -> Iterator[Served]:
         """Make *piece* readable for *compiler* for the time of the body. Raises StoreError."""
-        texts = {
-            f"{STUBS}/{name}": piece.stubs.get(name, b"") for name in piece.includes if ".." not in name.split("/")
-        }
+        # the compiler asks for a path without dots, but with all slashes that the program has
+        paths = [(os.path.normpath(f"{STUBS}/{name}"), name) for name in piece.includes]
+        paths += [(f"{STUBS}/{name}", name) for name in piece.includes if "//" in name]
+        texts = {path: piece.stubs.get(name, b"") for path, name in paths if path.startswith(f"{STUBS}/")}
         texts[TEXT] = piece.first
         with virtual_files(texts) as files:
             flags = slice_flags(self._arch, STUBS, TEXT, compiler.include, self._version)

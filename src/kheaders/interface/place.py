@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +26,8 @@ def replacing(path: Path) -> Iterator[Path]:
         os.close(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
         os.unlink(staged)
         with suppress(FileNotFoundError):
-            os.lstat(final)  # which a name that is too long fails
+            if not stat.S_ISREG(os.lstat(final).st_mode):  # which a name that is too long fails
+                raise BlobError(f"{path}: is no regular file, and is not replaced", "name another place")
     except (OSError, ValueError) as error:
         raise BlobError(f"{path}: cannot be written ({_why(error)})", "name another place") from error
     try:

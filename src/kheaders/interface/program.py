@@ -14,7 +14,10 @@ from typing import NamedTuple
 from kheaders.interface import declaration, order, splitter
 
 FILE_LIMIT = 16 << 20
-_NOISE = re.compile(rb'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?', re.S)
+_NOISE = re.compile(
+    rb'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?|^[ \t]*#[ \t]*include[ \t]*<[^>\n]*>',
+    re.S | re.M,
+)
 _SPLICE = re.compile(rb"\\\r?\n")
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
 _HAS = re.compile(rb'__has_include(?:_next)?[ \t]*\([ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')
@@ -131,8 +134,8 @@ def read(
         own_macros.update(_OWN_MACRO.findall(clean))
         if not path.startswith("<"):
             _declarations(_DIRECTIVE.sub(b"", clean), declared, defined)
-        for _, tag, pointer in declaration.TAG.findall(_FORWARD.sub(b" ", clean)):
-            (weak if pointer else strong).add(tag)
+        for kind, tag, pointer in declaration.TAG.findall(_FORWARD.sub(b" ", clean)):
+            (weak if pointer and kind == b"struct" else strong).add(tag)
     return Program(
         _text(words),
         _text(touched | {word for name, found in calls.items() if name.startswith(b"__builtin") for word in found}),
@@ -154,7 +157,9 @@ def read(
 
 def _blank(match: re.Match[bytes]) -> bytes:
     token = match[0]
-    return b" " if token.startswith(b"/") else token[:1] + token[-1:]
+    if token.startswith((b'"', b"'")):
+        return token[:1] + token[-1:]
+    return _uncomment(match)
 
 
 def _spelled(match: re.Match[bytes]) -> bytes:

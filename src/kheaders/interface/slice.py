@@ -37,7 +37,8 @@ _OTHER_TAGS = re.compile(rb"(?:union(?<!\wunion)|enum(?<!\wenum))\s+([A-Za-z_]\w
 class Slice(NamedTuple):
     """A slice, ready to be included before a program."""
 
-    text: bytes
+    first: bytes
+    """The part of the text that is to be included before the program where *stubs* are served."""
     declarations: tuple[int, ...]
     macros: tuple[int, ...]
     includes: tuple[str, ...]
@@ -50,15 +51,15 @@ class Slice(NamedTuple):
     """1 for each file of the blob that the include lines make visible."""
     stubs: Mapping[str, bytes] = {}
     """What the compiler must find where include lines are, if that is not nothing."""
-    head: int = -1
-    """Length of the text before those macros that the program defines as well, and that *stubs* define."""
+    last: bytes = b""
+    """The rest of it: macros that the program defines as well, and that *stubs* define."""
     doubt: str = ""
     """Why the headers may mean something else to this program than a blob can tell; empty if they don't."""
 
     @property
-    def first(self) -> bytes:
-        """The part of the text that is to be included before the program where *stubs* are served."""
-        return self.text if self.head < 0 else self.text[: self.head]
+    def text(self) -> bytes:
+        """The whole text, where nothing is served for include lines."""
+        return self.first + self.last
 
     @property
     def lines(self) -> int:
@@ -146,11 +147,11 @@ class Cutter:
         failed = tuple((path, reason) for path, reason in blob.failed.items() if self._fails(path, reason))
         chosen = tuple(sorted(self._decls)), tuple(sorted(self._macros))
         late, doubt = self._overridden(program.early) if program.early else ({}, "")
-        head, tail = self._print(program, frozenset(late.values()))
+        first, last = self._print(program, frozenset(late.values()))
         stubs = {name: text.encode() for name, text in program.bare.items()}
         if late:
             stubs.update(overrides.stubs(blob, tuple(late), self._roots))
-        return Slice(head + tail, *chosen, includes, unknown, failed, bytes(self._visible), stubs, len(head), doubt)
+        return Slice(first, *chosen, includes, unknown, failed, bytes(self._visible), stubs, last, doubt)
 
     def _overridden(self, early: overrides.Early) -> tuple[dict[str, int], str]:
         """Macros of the slice that the program defines before its headers do, and what that makes doubtful."""
@@ -179,7 +180,9 @@ class Cutter:
                 unknown.append(name)
                 continue
             found.append(name)
-            if name in program.bare or (program.taken is not None and name not in program.taken):
+            if name in program.bare:
+                continue
+            if program.taken is not None and program.taken.isdisjoint((name, os.path.normpath(name))):
                 continue
             self._roots[name] = path
             self._direct.add(path)
@@ -365,7 +368,8 @@ class Cutter:
             for numbers in (self._macros - late, late)
         )
         tags = {*_STRUCT.findall(declarations), *_STRUCT.findall(macros), *_STRUCT.findall(last)}
-        tags.update(tag.encode() for tag in program.weak)
+        # one that the kernel does not know is the program's to declare: where it does so, the compiler may warn
+        tags.update(tag.encode() for tag in blob.numbers(program.weak))
         tags.difference_update(_OTHER_TAGS.findall(declarations), KEYWORDS)
         tags.difference_update(tag.encode() for tag in program.defined)
         forward = [b"struct %s;\n" % tag for tag in sorted(tags)]

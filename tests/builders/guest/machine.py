@@ -18,6 +18,9 @@ from builders.kernel_archive import Unobtainable
 RESULTS = 64 << 20
 """Bytes that a guest may give back."""
 
+BOOT, SILENCE = 90.0, 400.0
+"""Seconds that a guest may be silent: before its first word, and later, where each step tells when it starts."""
+
 _NEWER = ("bookworm", "bookworm-backports", ("qemu-system-x86", "qemu-system-common", "qemu-system-data"))
 """On this release, qemu of that suite is unpacked aside: it boots more reliably, and is nearly twice as fast."""
 
@@ -138,17 +141,15 @@ def _once(qemu: Qemu, kernel: Path, disks: Sequence[Disk], work: Path, timeout: 
         argv += ["-drive", f"file={disk.path},format=raw,if=none,id=d{number},cache=unsafe{snapshot}"]
         argv += ["-device", f"nvme,serial={disk.serial},drive=d{number}"]
     start = time.monotonic()
-    reason = ""
-    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
+    said = work / "qemu.log"
+    with said.open("wb") as out, subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out) as child:
         try:
-            said = child.communicate(timeout=timeout)[0].decode(errors="replace").strip()
-            if child.returncode:
-                reason = f"qemu ended with status {child.returncode}: {said}"
-        except subprocess.TimeoutExpired:
-            reason = f"no end within {timeout:.0f} s"
+            reason = _wait(child, log, timeout)
         finally:
             if child.poll() is None:
                 child.kill()
+    if not reason and child.returncode:
+        reason = f"qemu ended with status {child.returncode}: {said.read_text(errors='replace').strip()}"
     seconds = time.monotonic() - start
     console = log.read_text(errors="replace")
     files = _read(results)
@@ -157,6 +158,25 @@ def _once(qemu: Qemu, kernel: Path, disks: Sequence[Disk], work: Path, timeout: 
     if not status.isdigit():
         return Boot(None, files, console, seconds, reason or "the guest ended without a result")
     return Boot(int(status), files, console, seconds, reason)
+
+
+def _wait(child: subprocess.Popen[bytes], log: Path, timeout: float) -> str:
+    """Wait for the end of qemu; why it was not waited for any longer, or nothing."""
+    start = heard = time.monotonic()
+    size = 0
+    while True:
+        try:
+            child.wait(timeout=1)
+            return ""
+        except subprocess.TimeoutExpired:
+            now = time.monotonic()
+        if log.stat().st_size != size:
+            size, heard = log.stat().st_size, now
+        silence = SILENCE if size else BOOT
+        if now - heard > silence:
+            return f"not a word on the console for {silence:.0f} s"
+        if now - start > timeout:
+            return f"no end within {timeout:.0f} s"
 
 
 def _read(results: Path) -> dict[str, bytes]:

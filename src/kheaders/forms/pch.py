@@ -1,0 +1,151 @@
+"""The PCH form: the compiler takes the headers from one precompiled file, and reads no header at all.
+
+The include lines of a program find empty files, which exist only in an overlay: what they would bring is there already.
+Headers that are made to be included more than once are found with their text, which is kept with the PCH.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from typing import NamedTuple
+
+from kheaders.compilers.find import Compiler
+from kheaders.compilers.flags import Architecture, architecture, pch_flags, version_of
+from kheaders.compilers.job import Job
+from kheaders.compilers.vfs import anonymous_files, overlay
+from kheaders.forms.pchnames import FORMAT, Names
+from kheaders.forms.served import Served
+from kheaders.interface.program import Program
+from kheaders.version import VERSION
+
+STUBS = "/kheaders/pch/include"
+NOTHING = "/dev/null"
+"""What an include line finds whose header is in the PCH."""
+
+_WITH_VALUE = ("-I", "-isystem", "-iquote", "-idirafter", "-include", "-imacros")
+_HARMLESS = ("-W", "-w", "-v", "-g", "-I", "-fdiagnostics", "-fcolor-diagnostics", "-fno-color-diagnostics", "-ferror")
+"""Words that clang does not compare with those a PCH was made with, and that mean nothing to its headers."""
+_NOT_HARMLESS = ("-Wp,", "-Wa,", "-Wl,")
+
+
+class Options(NamedTuple):
+    """The words of a compile that a PCH must have been made with too."""
+
+    optimise: str = "2"
+    mcpu: str | None = None
+    words: tuple[str, ...] = ()
+    """Others, such as ``-std=gnu11``, and macros that the headers look at (``-DDEBUG``)."""
+
+    def arguments(self) -> tuple[str, ...]:
+        """As words of a command line."""
+        return (f"-O{self.optimise}", *((f"-mcpu={self.mcpu}",) if self.mcpu else ()), *self.words)
+
+    def key(self, compiler: Compiler) -> str:
+        """Changes with everything that clang checks but the headers: the compiler, and all these words."""
+        told = json.dumps([VERSION, FORMAT, compiler.identity, compiler.include, *self.arguments()])
+        return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
+
+    def shown(self) -> str:
+        """For people."""
+        return " ".join(self.arguments())
+
+
+def options_of(job: Job, names: Names | None = None) -> Options:
+    """What a PCH for *job* must be made with; macros of its command line only where a header in *names* looks at them.
+
+    clang would take a PCH that was made without such a macro, and the headers would mean something else.
+    """
+    words = []
+    rest = iter(job.extra)
+    defines = list(job.defines)
+    for word in rest:
+        if word in _WITH_VALUE:
+            next(rest, "")
+        elif word == "-D":
+            defines.append(next(rest, ""))
+        elif word.startswith("-D"):
+            defines.append(word[2:])
+        elif word.startswith(_NOT_HARMLESS) or not word.startswith(_HARMLESS):
+            words.append(word)
+    looked_at = [define for define in defines if names is not None and names.mentions(_name_of(define))]
+    return Options(job.optimise, job.mcpu, (*words, *(f"-D{define}" for define in looked_at)))
+
+
+def without_defines(words: Sequence[str]) -> tuple[str, ...]:
+    """*words* for the compiler without those that define macros."""
+    kept = []
+    rest = iter(words)
+    for word in rest:
+        if word == "-D":
+            next(rest, "")
+        elif not word.startswith("-D"):
+            kept.append(word)
+    return tuple(kept)
+
+
+def _name_of(define: str) -> str:
+    return define.partition("=")[0].partition("(")[0]
+
+
+class PchForm:
+    """A PCH that lies at *place*, perhaps as an inherited descriptor, and holds *names*."""
+
+    name = "pch"
+
+    def __init__(
+        self,
+        place: str,
+        names: Names,
+        srcarch: str,
+        release: str | None,
+        config: Iterable[bytes] = (),
+        pass_fds: tuple[int, ...] = (),
+    ) -> None:
+        self.place = place
+        self.names = names
+        self.release = release
+        self._arch: Architecture = architecture(srcarch, frozenset(config))
+        self._pass_fds = pass_fds
+
+    def at(self, place: str) -> PchForm:
+        """The same PCH, where it lies at *place*."""
+        other = copy(self)
+        other.place = place
+        return other
+
+    def flags(self, compiler: Compiler, index: str) -> list[str]:
+        """Flags for *compiler*, which finds the overlay at *index*."""
+        version = version_of(self.release)
+        return [*pch_flags(self._arch, STUBS, self.place, compiler.include, version), "-ivfsoverlay", index]
+
+    def missing(self, program: Program, own: Sequence[str] = ()) -> list[str]:
+        """Names in include lines of *program* that neither the PCH nor the compiler (*own*) has."""
+        return [name for name in program.includes if name not in self.names.covered and name not in own]
+
+    @contextmanager
+    def present(self, compiler: Compiler, includes: Iterable[str]) -> Iterator[Served]:
+        """Make the PCH usable for a program with these include lines, for the time of the body. Raises StoreError."""
+        names = self.names
+        wanted = [name for name in includes if name in names.covered]
+        if any(names.files[names.covered[name]] in names.kept for name in wanted):
+            wanted = list(names.covered)  # what is read again has include lines of its own
+        kept = {name: names.files[names.covered[name]] for name in wanted}
+        texts = {path: names.kept[path].encode("latin-1") for path in kept.values() if path in names.kept}
+        with anonymous_files(texts) as files:
+            places = {path: f"/proc/self/fd/{fd}" for path, fd in files.items()}
+            listing = overlay({f"{STUBS}/{name}": places.get(path, NOTHING) for name, path in kept.items()})
+            with anonymous_files({"overlay": listing}) as index:
+                flags = self.flags(compiler, f"/proc/self/fd/{index['overlay']}")
+                yield Served(tuple(flags), (*self._pass_fds, *files.values(), index["overlay"]))
+
+
+def refused(diagnostics: str) -> str:
+    """What clang says where it does not take a PCH; empty where it complains of something else."""
+    for line in diagnostics.splitlines():
+        if "error:" in line and ("precompiled file" in line or "PCH file" in line or "AST file" in line):
+            return line.partition("error:")[2].strip()
+    return ""
