@@ -10,7 +10,7 @@ from types import FrameType
 import pytest
 
 from kheaders.errors import ToolError, ToolFailed, ToolMissing, ToolTimeout
-from kheaders.run import environment, run, which
+from kheaders.run import attended, environment, run, which
 
 WAIT = 30
 """Seconds after which a descriptor that should long be closed counts as held open."""
@@ -182,3 +182,21 @@ def test_an_interrupted_caller_leaves_no_child() -> None:
 
 def test_every_error_is_a_tool_error() -> None:
     assert all(issubclass(error, ToolError) for error in (ToolMissing, ToolFailed, ToolTimeout))
+
+
+def test_attended_tells_status_or_signal() -> None:
+    assert attended(["sh", "-c", "exit 5"], dict(os.environ)) == 5
+    assert attended(["sh", "-c", "kill -9 $$"], dict(os.environ)) == -9
+
+
+def test_attended_gives_the_environment_and_nothing_else() -> None:
+    env = {"PATH": os.environ["PATH"], "ONE": "1"}
+    assert attended(["sh", "-c", 'test "$ONE" = 1 && test -z "$HOME"'], env) == 0
+
+
+def test_attended_leaves_signals_as_they_were() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(ToolMissing, match="no-such: no such program"):
+        attended(["no-such"], dict(os.environ))
+    assert attended(["true"], dict(os.environ)) == 0
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before

@@ -73,7 +73,14 @@ class Retyper(NamedTuple):
             return text
         from kheaders.btf.cprint.printer import Printer
 
-        return b"".join(piece.encode() for piece in Printer(btf).types(roots)) + text
+        printed = "".join(Printer(btf).types(roots)).encode()
+        given = {name for one in printed.split(b"\n\n") for name in _declared(one.strip())}
+        kinds = self.blob.kinds
+        for number in piece.declarations:  # what comes along with a type of BTF must not be declared twice
+            declaration = self.blob.declaration(number)
+            if KINDS[kinds[number]] in _TYPES and (names := _declared(declaration)) and given.issuperset(names):
+                text = text.replace(b"\n" + declaration + b"\n", b"\n\n", 1)
+        return printed + text
 
 
 class _Names:

@@ -99,6 +99,43 @@ def run(
     return done
 
 
+_PASSED_ON = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT", "SIGALRM")
+_KERNELS = 0
+"""``si_code`` is above it where the kernel sends a signal: a terminal does to its whole group (sigaction(2))."""
+
+
+def attended(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run *argv* in this process's place at the terminal and return its status: below zero the signal that ended it.
+
+    Its input and output are this process's own, *env* is its whole environment. Signals that others send to this
+    process are passed on. It stays in this process's group, where what the terminal sends reaches it by itself.
+
+    Raises ToolMissing if there is no such program.
+    """
+    import signal
+
+    passed = {getattr(signal, name) for name in _PASSED_ON}
+    waited = {*passed, signal.SIGCHLD}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
+    try:
+        usual = [signal.SIGPIPE, signal.SIGXFSZ]  # Python ignores these, and children would inherit that
+        try:
+            child = os.posix_spawnp(argv[0], list(argv), dict(env), setsigmask=before, setsigdef=usual)
+        except FileNotFoundError as error:
+            raise ToolMissing(f"{argv[0]}: no such program", "install it or correct PATH") from error
+        except (OSError, ValueError) as error:
+            raise ToolMissing(f"{argv[0]}: cannot be run ({error})", "check its name and permissions") from error
+        while True:
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                return os.waitstatus_to_exitcode(status)
+            told = signal.sigwaitinfo(waited)
+            if told.si_signo in passed and told.si_code <= _KERNELS:
+                os.kill(child, told.si_signo)  # it is there or a zombie: only this process waits for it
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Running:
     """A program that runs; iterating gives what it prints, in pieces as they come."""
 

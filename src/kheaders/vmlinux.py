@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from kheaders.btf.cprint.vmlinux import HEAD, TAIL
 from kheaders.compilers.flags import architecture, include_directories
 from kheaders.interface.blob import Blob
+from kheaders.interface.declaration import names
 from kheaders.interface.program import Program, read
+from kheaders.interface.schema import KINDS
 from kheaders.interface.slice import Cutter, Slice
 from kheaders.retyping import Retyper
 
@@ -25,6 +27,12 @@ _INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"](?:[\w./-]*/)?vmlinux\.
 _MARKER = re.compile(rb"^# \d+ \"[^\"\n]*\"[ \d]*\n", re.MULTILINE)
 _OWN = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.MULTILINE)
 _MACRO = re.compile(rb"^#define (\w+)[^\n]*\n", re.MULTILINE)
+_EXTERN = re.compile(rb"\bextern\b[^;{}()]*?\b(CONFIG_\w+)")
+_ATTRIBUTES = (b"noinline",)
+"""Macros of the kernel that are words of attributes, which libbpf's headers spell without underscores."""
+_WORD = re.compile(rb"[A-Za-z_]\w*")
+_CALLED = re.compile(rb"(\w+)\s*\(")
+_LOOSE = ("prototype", "variable")
 _LIMIT = 1 << 22
 _CORE = (
     "include/linux/kconfig.h",
@@ -47,16 +55,41 @@ def wanted(text: bytes) -> bool:
 
 def cut(blob: Blob, retyper: Retyper, text: bytes, directory: str | None, includes: Sequence[str] = ()) -> Slice:
     """The header for the program *text*, which lies in *directory*. Raises BlobError, BtfError."""
-    program = _read(_INCLUDE.sub(b"", text), directory, includes)
+    alone = _INCLUDE.sub(b"", text)
+    named = read(alone, directory, includes).weak
+    program = _read(alone, directory, includes)
+    # with a whole vmlinux.h, what a program points to is defined, and it may count on that: pointer + 1
+    program = program._replace(strong=program.strong | named)
     config = frozenset(str(option).encode() for option in blob.meta.get("config", ()))
     search = include_directories(architecture(str(blob.meta.get("srcarch", "")), config))
     headers = tuple(_headers(blob, program, search))
     piece = Cutter(blob, search).cut(program._replace(includes=headers))
+    piece = piece._replace(first=_without_loose(blob, piece, program))
     piece = retyper._replace(core=False).apply(piece, program)
-    own = frozenset(_OWN.findall(text))
+    # a program that declares an option (extern bool CONFIG_X __kconfig) has its loader tell the value
+    own = frozenset((*_OWN.findall(text), *_EXTERN.findall(text), *_ATTRIBUTES))
+    own |= {name.encode() for name in program.declared}
     body = _MACRO.sub(lambda macro: b"" if macro[1] in own else macro[0], _MARKER.sub(b"", piece.text))
     head = HEAD.replace("#define __VMLINUX_H__\n", "#define __VMLINUX_H__\n\n#pragma clang system_header\n")
     return piece._replace(first=head.encode() + body + TAIL.encode(), last=b"", includes=())
+
+
+def _without_loose(blob: Blob, piece: Slice, program: Program) -> bytes:
+    """The slice without prototypes and variables that nothing in it, nor a call of the program, refers to.
+
+    bpftool's header has none, so programs give the names to functions and variables of their own.
+    """
+    kinds = blob.kinds
+    kept = [number for number in piece.declarations if KINDS[kinds[number]] not in _LOOSE]
+    text = [*(blob.declaration(number) for number in kept), *(blob.macro(number) for number in piece.macros)]
+    needed = set(_WORD.findall(b"\n".join(text))) | {name.encode() for name in program.calls}
+    first = piece.first
+    for number in set(piece.declarations).difference(kept):
+        loose = blob.declaration(number)
+        called = [*names(loose.removesuffix(b";"), False)[0], *_CALLED.findall(loose)]
+        if needed.isdisjoint(name for name in called if name != b"__attribute__"):
+            first = first.replace(b"\n" + loose + b"\n", b"\n\n", 1)
+    return first
 
 
 def _read(text: bytes, directory: str | None, includes: Sequence[str]) -> Program:

@@ -28,6 +28,7 @@ COMMANDS = {
     "verify": "compare the headers' types with the kernel's own, and list each difference",
     "types": "print the kernel's types as C, from its BTF: a vmlinux.h, or those that are named",
     "slice": "print the few lines of C that a program needs from the kernel",
+    "exec": "run a tool (of bcc, bpftrace, a build) with what kheaders verified",
     "mount": "show the verified headers at a directory, as a read-only filesystem",
     "umount": "undo 'kheaders mount'",
     "pack": "pack a kernel's headers into an archive, as the kernel's own script would",
@@ -108,7 +109,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     if name not in COMMANDS:
         raise UsageError(f"{name!r} is no command", _suggestion(name))
     extra: list[str] | None = None
-    if name == "compile" and "--" in own:
+    if name in ("compile", "exec") and "--" in own:
         cut = own.index("--")
         own, extra = own[:cut], own[cut + 1 :]
     module = command(name)

@@ -159,12 +159,13 @@ class Store:
         return self._publish(PERSISTENT, kind, key, fill_root)
 
     @contextmanager
-    def scratch(self) -> Iterator[Path]:
-        """A private directory on the persistent side for the time of the body.
+    def scratch(self, *, boot: bool = False) -> Iterator[Path]:
+        """A private directory for the time of the body, on the persistent side: there is room.
 
-        If the process dies, collect removes it. Raises StoreError.
+        With *boot* it is on the side that lives until reboot, if there is one: small files come and go faster there. If
+        the process dies, collect removes it. Raises StoreError.
         """
-        area = self._own[1]
+        area = self._own[0 if boot and self._own[0].path is not None else 1]
         with ExitStack() as stack:
             with explained(area.root, "write"):
                 bench = stack.enter_context(Bench.take(area, f"scratch.{os.urandom(8).hex()}"))
