@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS, architecture, include_directories
+from kheaders.errors import BlobError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.interface import conditions, index, umbrella, writer
 from kheaders.interface.place import replacing
 from kheaders.interface.resolver import Resolver
 from kheaders.interface.splitter import SENTINEL
 from kheaders.version import VERSION
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 Progress = Callable[[str, "int | None", "int | None"], None]
 """Called with a stage (``survey``, ``index``, ``write``), and headers so far and in all where they are known."""
@@ -116,5 +119,27 @@ def _noted(headers: HeaderSet, workers: int) -> Iterator[Callable[[], dict[str, 
     if workers < 2:
         yield cache(lambda: conditions.survey(_read_by_programs(headers)))
         return
-    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
-        yield pool.submit(conditions.survey, list(_read_by_programs(headers))).result
+    context = get_context("fork")  # which shares the headers with the child instead of sending them
+    receiving, sending = context.Pipe(duplex=False)
+    child = context.Process(target=_survey, args=(headers, sending))
+    child.start()
+    sending.close()
+    try:
+        yield cache(lambda: _answer(receiving))
+    finally:
+        child.kill()
+        child.join()
+        child.close()
+        receiving.close()
+
+
+def _survey(headers: HeaderSet, sending: Connection[Any, Any]) -> None:
+    sending.send(conditions.survey(_read_by_programs(headers)))
+
+
+def _answer(receiving: Connection[Any, Any]) -> dict[str, str]:
+    try:
+        found: dict[str, str] = receiving.recv()
+    except (EOFError, OSError) as error:
+        raise BlobError("the process that read the headers' conditions was ended", "build the blob again") from error
+    return found

@@ -16,6 +16,12 @@ _LINE = re.compile(rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif|define|incl
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
 _DIRECTIVE = re.compile(rb"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
+_GUARDED = re.compile(
+    rb"(?:\s|/\*.*?\*/|//[^\n]*\n)*+#[ \t]*ifndef[ \t]+(\w+)[^\n]*\n"
+    rb"(?:\s|/\*.*?\*/|//[^\n]*\n)*+#[ \t]*define[ \t]+\1\b",
+    re.S,
+)
+"""The usual guard, at the beginning of a header."""
 _LIST = re.compile(rb"[A-Za-z_]\w*\s*[(,]")
 _ABSENT = re.compile(rb"\s*(?:!\s*defined\s*\(?\s*)?(\w+)\s*\)?\s*")
 
@@ -53,9 +59,8 @@ def survey(files: Iterable[tuple[str, bytes]]) -> dict[str, str]:
 
 def is_list(text: bytes) -> bool:
     """Whether a header has no guard and begins, directives aside, as no declaration does: ``CALL(`` or ``word,``."""
-    first = _LINE.search(text)
-    if (first and first[1] == b"ifndef" and groups(text)[0]) or b"#pragma once" in text:
-        return False
+    if _GUARDED.match(text) or b"#pragma once" in text:
+        return False  # as nearly all are, and this is found soonest
     if b"TRACE_HEADER_MULTI_READ" in text:
         return False  # has a guard of another kind, and is read again by a machinery of its own
     code = _DIRECTIVE.sub(b"", _COMMENT.sub(b" ", text)).lstrip()
@@ -71,7 +76,9 @@ def groups(text: bytes) -> tuple[bytes, list[Group]]:
     for number, match in enumerate(_LINE.finditer(text)):
         line += text.count(b"\n", done, match.start())
         done = match.start()
-        word, rest = match[1], _COMMENT.sub(b" ", match[2])
+        word, rest = match[1], match[2]
+        if b"/" in rest:
+            rest = _COMMENT.sub(b" ", rest)
         if word in (b"if", b"ifdef", b"ifndef"):
             absent = _ABSENT.fullmatch(rest) if word == b"ifndef" or b"!" in rest else None
             stack.append(_Open(_words(rest), absent[1] if absent else b"", number, line, match.end()))
