@@ -339,7 +339,7 @@ def main() -> int:
     if args.json:
         args.json.write_text(json.dumps({"machine": told, "forms": rows, "bars": kept}, indent=1))
     if args.svg and rows:
-        title = f"Milliseconds to an object of {PROGRAM.name} with -g ({compiler.name}, headers of {release})"
+        title = f"Milliseconds to an object of {PROGRAM.name} with -g, by form"
         drawn = [(r["form"], (r["first_ms"], r["further_ms"])) for r in rows]
         args.svg.write_text(draw(title, drawn, ("first object, nothing cached", "each further object")))
     if args.page and rows:
