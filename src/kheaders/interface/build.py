@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS, architecture, include_directories
@@ -20,9 +20,6 @@ from kheaders.interface.place import replacing
 from kheaders.interface.resolver import Resolver
 from kheaders.interface.splitter import SENTINEL
 from kheaders.version import VERSION
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
 
 Progress = Callable[[str, "int | None", "int | None"], None]
 """Called with a stage (``survey``, ``index``, ``write``), and headers so far and in all where they are known."""
@@ -133,11 +130,11 @@ def _noted(headers: HeaderSet, workers: int) -> Iterator[Callable[[], dict[str, 
         receiving.close()
 
 
-def _survey(headers: HeaderSet, sending: Connection[Any, Any]) -> None:
+def _survey(headers: HeaderSet, sending: Any) -> None:
     sending.send(conditions.survey(_read_by_programs(headers)))
 
 
-def _answer(receiving: Connection[Any, Any]) -> dict[str, str]:
+def _answer(receiving: Any) -> dict[str, str]:
     try:
         found: dict[str, str] = receiving.recv()
     except (EOFError, OSError) as error:
