@@ -39,7 +39,6 @@ bench: $(DEV_READY) ## measure, as ratios within one run
 	@status=0; for part in foundation blob btf pack forms consumers; do \
 		echo "== bench/$$part.py"; $(BIN)/python bench/$$part.py || status=$$?; \
 	done; exit $$status
-	@$(BIN)/python bench/btf.py
 
 clean: ## remove what tests and tools leave in the checkout
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

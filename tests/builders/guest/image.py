@@ -1,8 +1,8 @@
 """The root file system of guests: Debian's packages, the embedded compiler, and a first process that runs one script.
 
-No daemon, no network, no header of any kernel. Guests find their disks by serial number, since NVMe controllers get
-their names in any order: ``root`` (this image), ``payload`` (a tar: files for /payload), ``results`` (a tar comes
-back).
+No daemon, no network, no header of any kernel. NVMe controllers get their names in any order, so the kernel finds this
+image, the one partition of its disk, by ROOT, and the guest the other disks by serial number: ``payload`` (a tar: files
+for /payload), ``results`` (a tar comes back).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
 from pathlib import Path
@@ -31,6 +32,9 @@ PACKAGES = (
     "sed",
 )
 MEGABYTES = 900
+_SIGNATURE, _START = 0x6B686472, 2048
+ROOT = f"PARTUUID={_SIGNATURE:08x}-01"
+"""The value of ``root=``: the partition table's signature and the partition's number (block/early-lookup.c)."""
 
 INIT = """#!/bin/sh
 # The only process of the guest: file systems, the payload, the script in it, its results, power off.
@@ -68,7 +72,7 @@ def root_image() -> Path:
     names = debian.closure([*PACKAGES])
     packages = debian.fetch(names)
     zig = _zig()
-    told = "\n".join([*(package.name for package in packages), str(zig.stat().st_size), INIT, str(MEGABYTES)])
+    told = "\n".join([*(package.name for package in packages), str(zig.stat().st_size), INIT, ROOT, str(MEGABYTES)])
     final = CACHE() / "guest" / f"root-{hashlib.sha256(told.encode()).hexdigest()[:12]}.img"
     if final.exists():
         return final
@@ -90,11 +94,15 @@ def root_image() -> Path:
                 "^has_journal",
                 "-m",
                 "0",
+                "-E",
+                f"offset={_START * 512}",
                 "-d",
                 root,
                 part,
                 f"{MEGABYTES}M",
             ]
+            part.write_bytes(_partition_table())
+            os.truncate(part, _START * 512 + (MEGABYTES << 20))
             subprocess.run(["/usr/sbin/mke2fs", "-q", *options], check=True)
             part.rename(final)
         except (OSError, subprocess.CalledProcessError) as error:
@@ -102,6 +110,12 @@ def root_image() -> Path:
         finally:
             part.unlink(missing_ok=True)
     return final
+
+
+def _partition_table() -> bytes:
+    """A master boot record with one partition of type Linux, which the image's file system fills."""
+    entry = struct.pack("<B3sB3sII", 0, b"\xfe\xff\xff", 0x83, b"\xfe\xff\xff", _START, MEGABYTES << 11)
+    return struct.pack("<440xIH", _SIGNATURE, 0) + entry.ljust(64, b"\0") + b"\x55\xaa"
 
 
 def _complete(root: Path, zig: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.debian import Debian
+from builders.guest.image import ROOT
 from builders.kernel_archive import Unobtainable
 
 RESULTS = 64 << 20
@@ -116,7 +117,7 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
 def boot(
     qemu: Qemu, kernel: Path, disks: Sequence[Disk], work: Path, *, timeout: float, words: str = "", memory: int = 1024
 ) -> Boot:
-    """Boot *kernel* with *disks* (one of them ``root``) and wait for its end, *timeout* seconds at most.
+    """Boot *kernel* with *disks* (one of them the root image) and wait for its end, *timeout* seconds at most.
 
     A guest that falls silent before its script has started is booted once more: emulated processors sometimes hang.
     """
@@ -132,7 +133,7 @@ def _once(qemu: Qemu, kernel: Path, disks: Sequence[Disk], work: Path, timeout: 
     results.write_bytes(b"")
     os.truncate(results, RESULTS)
     log.write_bytes(b"")
-    append = f"console=ttyS0 panic=-1 oops=panic quiet root=/dev/nvme0n1 rootwait init=/init {words}"
+    append = f"console=ttyS0 panic=-1 oops=panic quiet root={ROOT} rootwait init=/init {words}"
     argv: list[str | Path] = [*qemu.argv, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", qemu.cpu]
     argv += ["-smp", str(qemu.processors), "-m", str(memory), "-nodefaults", "-no-user-config", "-display", "none"]
     argv += ["-no-reboot", "-net", "none", "-serial", f"file:{log}", "-kernel", kernel, "-append", append]
