@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from builders import built, deb
-from kheaders.errors import UsageError
+from builders.others import open_place, with_tmpfs
+from kheaders.errors import PackError, UsageError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.packing import named
 from kheaders.packing.pack import FIXED_TIME, pack, timestamp
@@ -76,3 +78,23 @@ def test_a_time_that_is_none(value: str) -> None:
         timestamp({"KBUILD_BUILD_TIMESTAMP": f"@{value}"})
     with pytest.raises(UsageError, match="KBUILD_BUILD_TIMESTAMP"):
         timestamp({"KBUILD_BUILD_TIMESTAMP": f"half past {value}"})
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("kilobytes", [8, 64, 256])
+def test_a_full_disk(kilobytes: int, tmp_path: Path) -> None:
+    tree = built.whole(tmp_path)
+    (tree / "include/linux/noise.h").write_text("".join(f"int a{os.urandom(16).hex()};\n" for _ in range(20_000)))
+
+    def attempt() -> tuple[str, list[str], bytes]:
+        old = place / "k.tar.xz"
+        old.write_bytes(b"old")
+        with pytest.raises(PackError) as caught:
+            pack(named.material([tree]), old, level=0)
+        return str(caught.value), os.listdir(place), old.read_bytes()
+
+    with open_place() as place:
+        text, left, old = with_tmpfs(place, f"size={kilobytes}k,mode=755", 0, attempt)
+    assert "k.tar.xz: cannot be written (No space left on device); free space" in text
+    assert left == ["k.tar.xz"]
+    assert old == b"old"
