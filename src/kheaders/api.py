@@ -12,7 +12,7 @@ Each call raises a :class:`kheaders.errors.KheadersError` with a one-line messag
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from kheaders import kernel as kernels
 from kheaders import settings as settings_module
 from kheaders.archive_api import ArchiveCalls
+from kheaders.blob_api import BlobCalls, Progress
 from kheaders.compilers import find as compilers
 from kheaders.compilers.find import Compiler
 from kheaders.errors import UsageError
@@ -33,19 +34,16 @@ from kheaders.types_api import TypeCalls, TypesFrom
 
 if TYPE_CHECKING:
     from kheaders.archive import Limits
+    from kheaders.btf.table import Btf
     from kheaders.compile import Compiled, FormName
     from kheaders.doctor import Report
     from kheaders.fetching import FetchedHeaders
     from kheaders.forms.pch import PchForm
     from kheaders.headers.chain import Chain, Found
     from kheaders.interface.blob import Blob
-    from kheaders.interface.lookup import Item
-    from kheaders.interface.slice import Slice
-
-Progress = Callable[[str, "int | None", "int | None"], None]
 
 
-class Context(FormCalls, TypeCalls, ArchiveCalls):
+class Context(FormCalls, BlobCalls, TypeCalls, ArchiveCalls):
     """Which kernel, where to look, and with which settings; the rest follows. Make one with :meth:`open`."""
 
     def __init__(
@@ -186,14 +184,16 @@ class Context(FormCalls, TypeCalls, ArchiveCalls):
         check: bool = False,
         core: bool = False,
         types: TypesFrom = "headers",
+        btf: str | os.PathLike[str] | Btf | None = None,
     ) -> Compiled:
         """Compile a program (a file, or its text as bytes) to a BPF object, in memory.
 
         *blob* names the blob to cut slices from; by default it is the kernel's own in the store, if there is one.
         *pch* is one that :meth:`pch_in_memory` gave; by default it is the kernel's own in the store. With
         *check* the full headers are used as well, and the result tells where the objects differ. With *core* the object
-        loads on other kernels too (CO-RE); with *types* ``btf`` the kernel's BTF tells the types. Both take a slice.
-        Raises CompileFailed with the compiler's diagnostics where the program is at fault.
+        loads on other kernels too (CO-RE); with *types* ``btf`` BTF tells the types: the kernel's, or *btf*, which is
+        what :meth:`btf` takes and belongs to the blob's kernel. Both take a slice. Raises CompileFailed with the
+        compiler's diagnostics where the program is at fault.
         """
         from kheaders.compile import check as check_object
         from kheaders.compile import compile_program, gathering_for
@@ -205,7 +205,7 @@ class Context(FormCalls, TypeCalls, ArchiveCalls):
         form = "slice" if changed else form
         opened = self._slices(blob, form)
         try:
-            rework = self._retyper(opened, core, types) if changed and opened is not None else None
+            rework = self._retyper(opened, core, types, btf) if changed and opened is not None else None
             with self._downloads() as downloads:
                 program = source if isinstance(source, bytes) else Path(source)
                 job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
@@ -233,116 +233,6 @@ class Context(FormCalls, TypeCalls, ArchiveCalls):
         finally:
             if opened is not None:
                 opened.close()
-
-    def blob(self, path: str | os.PathLike[str] | None = None) -> Blob:
-        """The blob at *path*, or the kernel's own in the store, open; the caller closes it.
-
-        Raises BlobError if there is none, or if it is damaged, foreign or of another version.
-        """
-        from kheaders.interface import shelf
-        from kheaders.interface.blob import Blob
-
-        if path is not None:
-            return Blob(Path(path))
-        kernel, srcarch = self.kernel, self.kernel.srcarch
-        if self.headers is not None and not self.named:  # the headers say of which kernel they are
-            with self._downloads() as downloads:
-                chain = self.chain(downloads)
-                found = next(chain.found(), None)
-            if found is None:
-                raise chain.nothing()
-            kernel, srcarch = chain.kernel_of(found), found.facts.srcarch or srcarch
-        place = shelf.locate(self.store, kernel, srcarch)
-        if place is None:
-            raise shelf.missing(kernel)
-        return Blob(place)
-
-    def build_blob(self, output: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Path:
-        """Build the kernel's blob from its verified headers and return its path: *output*, else its place in the store.
-
-        What the store has already is not built again. *progress* is called with a stage (``headers``,
-        ``survey``, ``index``, ``write``), and headers so far and in all where they are known. Raises BlobError,
-        HeadersNotFound, StoreError, CompilerError.
-        """
-        from kheaders.interface import shelf
-        from kheaders.interface.build import build
-        from kheaders.trial import approver
-
-        if progress is not None:
-            progress("headers", None, None)
-        with self._downloads() as downloads:
-            chain = self.chain(downloads)
-            found = chain.first(lambda kernel: approver(self.compiler, kernel))
-            kernel = chain.kernel_of(found)
-            if output is None:
-                return shelf.build_into(self.store, found.headers, self.compiler, kernel, progress).path
-            path = Path(output)
-            build(found.headers, self.compiler, path, kernel=shelf.facts(kernel), progress=progress)
-            return path
-
-    def import_blob(self, exported: str | os.PathLike[str]) -> tuple[Path, bool]:
-        """Put a blob that was exported into the store: its place there, and whether it is one of the context's kernel.
-
-        Programs for the kernel that it was built for compile from it from then on. Raises BlobError, StoreError.
-        """
-        from kheaders.interface import shelf
-
-        path = shelf.import_into(self.store, Path(exported))
-        return path, path == shelf.locate(self.store, self.kernel, self.kernel.srcarch)
-
-    def show(
-        self, name: str, *, blob: str | os.PathLike[str] | None = None, values: bool = True, users: bool = False
-    ) -> list[Item]:
-        """Every declaration and macro of *name*, or with *users* those that refer to it.
-
-        With *values*, macros and enumeration constants that are constant expressions have their value, computed by the
-        compiler. Raises BlobError for a name that the kernel's headers do not have, with a suggestion.
-        """
-        from kheaders.interface import lookup
-
-        with self.blob(blob) as opened:
-            found = lookup.find(opened, name)
-            if users:
-                used = lookup.users(opened, name)
-                if found or used:
-                    return used
-            if not found:
-                raise lookup.unknown(opened, name)
-            if values and any(item.kind in ("macro", "constant") for item in found):
-                from kheaders.interface.values import evaluate
-
-                return evaluate(opened, found, self.compiler)
-            return found
-
-    def slice(
-        self,
-        source: str | os.PathLike[str] | bytes,
-        *,
-        includes: Sequence[str] = (),
-        blob: str | os.PathLike[str] | None = None,
-        core: bool = False,
-        types: TypesFrom = "headers",
-    ) -> Slice:
-        """The slice that a program (a file, or its text as bytes) needs: C text to be included before it.
-
-        For a program that includes ``vmlinux.h``, it is that file. *core* and *types* as for :meth:`compile`. Raises
-        BlobError, UsageError. No compiler is run, so what only a compile shows to be missing is not in it.
-        """
-        from kheaders.compile import program_text
-        from kheaders.compilers.job import Job
-        from kheaders.forms.slice import SliceForm
-
-        program = source if isinstance(source, bytes) else Path(source)
-        text = program_text(Job(program))
-        place = None if isinstance(program, bytes) else os.fspath(program.parent)
-        with self.blob(blob) as opened:
-            if b"vmlinux.h" in text:
-                from kheaders import vmlinux
-
-                if vmlinux.wanted(text):
-                    return vmlinux.cut(opened, self._retyper(opened, core, types), text, place, includes)
-            form = SliceForm(opened, self._retyper(opened, core, types).apply if core or types == "btf" else None)
-            return form.cut(form.program(text, place, includes))
 
     def doctor(self) -> Report:
         """Ask every source, verify every offer, and tell all of it; raises nothing for what it finds."""

@@ -40,6 +40,11 @@ class Retyper(NamedTuple):
     prefer_btf: bool = False
     """Take those that both declare from BTF too."""
 
+    @property
+    def changes(self) -> bool:
+        """Whether a slice may come out otherwise."""
+        return self.core or self.btf is not None
+
     def apply(self, piece: Slice, program: Program) -> Slice:
         """The slice with other types. Raises BlobError, BtfError."""
         text = piece.first

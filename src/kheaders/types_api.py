@@ -118,20 +118,34 @@ class TypeCalls:
             with verification.blob_of(found, kernel, self.store, self.compiler) as blob:
                 return verification.full(found, blob, self.compiler, types, progress)
 
-    def _retyper(self, blob: Blob, core: bool, types: TypesFrom) -> Retyper:
-        """What is done to slices of *blob*; types that no header has come from its kernel's BTF, if that is here."""
+    def _retyper(
+        self,
+        blob: Blob,
+        core: bool,
+        types: TypesFrom,
+        btf: str | os.PathLike[str] | Btf | None = None,
+        *,
+        needed: bool = False,
+    ) -> Retyper:
+        """What is done to slices of *blob*.
+
+        Types that no header has come from *btf*, or from the BTF of the blob's kernel if that is here; looked for where
+        types are changed, and where they are *needed* all the same.
+        """
         from kheaders.retyping import Retyper
 
-        changed = core or types == "btf"
+        if btf is not None:
+            return Retyper(blob, core, self.btf(btf), types == "btf")
         same = blob.meta.get("release") == self.kernel.release and self.kernel.btf is not None
         if types == "btf" and not same:
             raise BtfError(
-                f"no BTF of kernel {blob.meta.get('release')}, whose blob this is, is at hand", "use --types headers"
+                f"no BTF of kernel {blob.meta.get('release')}, whose blob this is, is at hand",
+                "name a file that has it with --btf, or use --types headers",
             )
         try:
-            btf = self.btf() if changed and same else None
+            found = self.btf() if (core or types == "btf" or needed) and same else None
         except BtfError:
             if types == "btf":
                 raise
-            btf = None  # headers have most types; what they lack, the compiler names
-        return Retyper(blob, core, btf, types == "btf")
+            found = None  # headers have most types; what they lack, the compiler names
+        return Retyper(blob, core, found, types == "btf")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from builders.btf import Btf
 from builders.cli import Run
 
 PROGRAM = "#include <linux/animals.h>\nunsigned int f(struct animal *a) { return animal_weight(a) + ANIMAL_LIMIT; }\n"
@@ -56,3 +57,33 @@ def test_what_cannot_be(cut: Run, run: Run, empty_root: tuple[str, ...], tmp_pat
     assert run("slice", "prog.c", *empty_root).status == 10
     (tmp_path / "junk").write_bytes(b"\x00\xff" * 5000)
     assert run("slice", "--blob", str(tmp_path / "junk"), "prog.c").status == 10
+
+
+class TestTypesOfBtf:
+    """Types that no header declares, from a file that is told."""
+
+    @pytest.fixture
+    def btf(self, own_surroundings: Path) -> str:
+        types = Btf()
+        number = types.integer("int", 4, signed=True)
+        types.struct("hidden", 8, [("deep", number, 0), ("count", types.integer("unsigned int", 4), 32)])
+        (own_surroundings / "types").write_bytes(types.write())
+        return "types"
+
+    def test_only_in_btf(self, cut: Run, btf: str, own_surroundings: Path) -> None:
+        (own_surroundings / "lib.c").write_text('#include "vmlinux.h"\nint f(struct hidden *h) { return h->deep; }\n')
+        assert "struct hidden {" not in cut("lib.c").out
+        assert "struct hidden {\n\tint deep;\n\tunsigned int count;\n};" in cut("--btf", btf, "lib.c").out
+
+    def test_a_file_without_btf(self, cut: Run, own_surroundings: Path) -> None:
+        (own_surroundings / "lib.c").write_text('#include "vmlinux.h"\nint f;\n')
+        (own_surroundings / "junk").write_bytes(b"junk" * 9)
+        done = cut("--btf", "junk", "lib.c")
+        assert done.status == 11 and "junk" in done.error
+
+
+def test_macros_of_the_command_line(cut: Run, own_surroundings: Path) -> None:
+    (own_surroundings / "lib.c").write_text('#include "vmlinux.h"\nint f(void) { return WHICH + ANIMAL_LIMIT; }\n')
+    assert "#define ANIMAL_HUGE" not in cut("lib.c").out
+    assert "#define ANIMAL_HUGE" in cut("-DWHICH=ANIMAL_HUGE", "lib.c").out
+    assert "#define ANIMAL_LIMIT" not in cut("-D", "ANIMAL_LIMIT=1", "lib.c").out

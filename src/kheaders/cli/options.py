@@ -179,7 +179,7 @@ def add_blob(parser: argparse.ArgumentParser) -> None:
 
 
 def add_btf(parser: argparse.ArgumentParser) -> None:
-    """The option ``--btf``, for commands that read types."""
+    """The option ``--btf``, for commands that read types or take them for slices."""
     parser.add_argument(
         "--btf",
         metavar="FILE",
@@ -189,7 +189,7 @@ def add_btf(parser: argparse.ArgumentParser) -> None:
 
 
 def add_types(parser: argparse.ArgumentParser) -> None:
-    """The options ``--core`` and ``--types``, for commands that use slices."""
+    """The options ``--core``, ``--types`` and ``--btf``, for commands that use slices."""
     parser.add_argument(
         "--core",
         action="store_true",
@@ -201,6 +201,7 @@ def add_types(parser: argparse.ArgumentParser) -> None:
         default="headers",
         help="where types come from that headers and the kernel's BTF both have (default: headers)",
     )
+    add_btf(parser)
 
 
 def context(args: argparse.Namespace, *, machine: str | None = None) -> Context:

@@ -17,6 +17,7 @@ examples:
   kheaders slice -I include -o prog.slice.h prog.bpf.c
   kheaders slice --blob 6.1.kheaders - < prog.bpf.c
   kheaders slice prog.bpf.c -o vmlinux.h       for a libbpf program that includes vmlinux.h
+  kheaders slice -DDEBUG --blob 6.1.kheaders --btf vmlinux -o vmlinux.h prog.bpf.c
 
 --json: lines, declarations, macros, includes (the include lines that the slice
         stands for), unknown (those that the kernel has no header for), failed,
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("source", metavar="PROG", help="the program, or - for standard input")
     parser.add_argument("-o", "--output", metavar="FILE", default="-", help="where to (default: standard output)")
+    parser.add_argument("-D", dest="defines", metavar="NAME[=VALUE]", action="append", default=[], help="a macro")
     parser.add_argument("-I", dest="includes", metavar="DIR", action="append", default=[], help="your own headers")
     options.add_blob(parser)
     options.add_types(parser)
@@ -40,7 +42,13 @@ def run(args: argparse.Namespace) -> int:
         source.check_destination(args.output, args.source)
     program = source.standard_input() if args.source == "-" else args.source
     piece = options.context(args).slice(
-        program, includes=args.includes, blob=args.blob, core=args.core, types=args.types
+        program,
+        defines=args.defines,
+        includes=args.includes,
+        blob=args.blob,
+        core=args.core,
+        types=args.types,
+        btf=args.btf,
     )
     if args.output != "-":
         objectfile.write(args.output, piece.text)

@@ -1,0 +1,165 @@
+"""The calls of a context that build, read and cut the blob."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kheaders.btf.table import Btf
+    from kheaders.compilers.find import Compiler
+    from kheaders.headers.chain import Chain
+    from kheaders.interface.blob import Blob
+    from kheaders.interface.lookup import Item
+    from kheaders.interface.slice import Slice
+    from kheaders.kernel import Kernel
+    from kheaders.retyping import Retyper
+    from kheaders.store import Store
+    from kheaders.types_api import TypesFrom
+
+Progress = Callable[[str, "int | None", "int | None"], None]
+
+
+class BlobCalls:
+    """A part of :class:`kheaders.api.Context`."""
+
+    if TYPE_CHECKING:
+        kernel: Kernel
+        store: Store
+        headers: Path | None
+        named: bool
+
+        @property
+        def compiler(self) -> Compiler: ...
+        def chain(self, downloads: Path | None = None) -> Chain: ...
+        def _downloads(self) -> AbstractContextManager[Path | None]: ...
+        def _retyper(
+            self,
+            blob: Blob,
+            core: bool,
+            types: TypesFrom,
+            btf: str | os.PathLike[str] | Btf | None = None,
+            *,
+            needed: bool = False,
+        ) -> Retyper: ...
+
+    def blob(self, path: str | os.PathLike[str] | None = None) -> Blob:
+        """The blob at *path*, or the kernel's own in the store, open; the caller closes it.
+
+        Raises BlobError if there is none, or if it is damaged, foreign or of another version.
+        """
+        from kheaders.interface import shelf
+        from kheaders.interface.blob import Blob
+
+        if path is not None:
+            return Blob(Path(path))
+        kernel, srcarch = self.kernel, self.kernel.srcarch
+        if self.headers is not None and not self.named:  # the headers say of which kernel they are
+            with self._downloads() as downloads:
+                chain = self.chain(downloads)
+                found = next(chain.found(), None)
+            if found is None:
+                raise chain.nothing()
+            kernel, srcarch = chain.kernel_of(found), found.facts.srcarch or srcarch
+        place = shelf.locate(self.store, kernel, srcarch)
+        if place is None:
+            raise shelf.missing(kernel)
+        return Blob(place)
+
+    def build_blob(self, output: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Path:
+        """Build the kernel's blob from its verified headers and return its path: *output*, else its place in the store.
+
+        What the store has already is not built again. *progress* is called with a stage (``headers``,
+        ``survey``, ``index``, ``write``), and headers so far and in all where they are known. Raises BlobError,
+        HeadersNotFound, StoreError, CompilerError.
+        """
+        from kheaders.interface import shelf
+        from kheaders.interface.build import build
+        from kheaders.trial import approver
+
+        if progress is not None:
+            progress("headers", None, None)
+        with self._downloads() as downloads:
+            chain = self.chain(downloads)
+            found = chain.first(lambda kernel: approver(self.compiler, kernel))
+            kernel = chain.kernel_of(found)
+            if output is None:
+                return shelf.build_into(self.store, found.headers, self.compiler, kernel, progress).path
+            path = Path(output)
+            build(found.headers, self.compiler, path, kernel=shelf.facts(kernel), progress=progress)
+            return path
+
+    def import_blob(self, exported: str | os.PathLike[str]) -> tuple[Path, bool]:
+        """Put a blob that was exported into the store: its place there, and whether it is one of the context's kernel.
+
+        Programs for the kernel that it was built for compile from it from then on. Raises BlobError, StoreError.
+        """
+        from kheaders.interface import shelf
+
+        path = shelf.import_into(self.store, Path(exported))
+        return path, path == shelf.locate(self.store, self.kernel, self.kernel.srcarch)
+
+    def show(
+        self, name: str, *, blob: str | os.PathLike[str] | None = None, values: bool = True, users: bool = False
+    ) -> list[Item]:
+        """Every declaration and macro of *name*, or with *users* those that refer to it.
+
+        With *values*, macros and enumeration constants that are constant expressions have their value, computed by the
+        compiler. Raises BlobError for a name that the kernel's headers do not have, with a suggestion.
+        """
+        from kheaders.interface import lookup
+
+        with self.blob(blob) as opened:
+            found = lookup.find(opened, name)
+            if users:
+                used = lookup.users(opened, name)
+                if found or used:
+                    return used
+            if not found:
+                raise lookup.unknown(opened, name)
+            if values and any(item.kind in ("macro", "constant") for item in found):
+                from kheaders.interface.values import evaluate
+
+                return evaluate(opened, found, self.compiler)
+            return found
+
+    def slice(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        defines: Sequence[str] = (),
+        includes: Sequence[str] = (),
+        blob: str | os.PathLike[str] | None = None,
+        core: bool = False,
+        types: TypesFrom = "headers",
+        btf: str | os.PathLike[str] | Btf | None = None,
+    ) -> Slice:
+        """The slice that a program (a file, or its text as bytes) needs: C text to be included before it.
+
+        For a program that includes ``vmlinux.h``, it is that file, with types that only BTF has. *defines* (``NAME`` or
+        ``NAME=VALUE``) and *includes* (directories) are the words ``-D`` and ``-I`` of its build; *core*, *types* and
+        *btf* as for :meth:`compile`. Raises BlobError, BtfError, UsageError. No compiler is run, so what only a compile
+        shows to be missing is not in it.
+        """
+        from kheaders.compile import program_text
+        from kheaders.compilers.job import Job
+        from kheaders.forms.slice import SliceForm
+        from kheaders.slicing import with_options
+
+        program = source if isinstance(source, bytes) else Path(source)
+        job = Job(program, defines=tuple(defines))
+        text = with_options(program_text(job), job)
+        place = None if isinstance(program, bytes) else os.fspath(program.parent)
+        with self.blob(blob) as opened:
+            if b"vmlinux.h" in text:
+                from kheaders import vmlinux
+
+                if vmlinux.wanted(text):
+                    retyper = self._retyper(opened, core, types, btf, needed=True)
+                    return vmlinux.cut(opened, retyper, text, place, includes)
+            retyper = self._retyper(opened, core, types, btf)
+            form = SliceForm(opened, retyper.apply if retyper.changes else None)
+            return form.cut(form.program(text, place, includes))
