@@ -253,9 +253,8 @@ class TestBadInput:
         found = built.locate(Options())
         assert found is not None
         (tmp_path / "cut.pch").write_bytes(found.path.read_bytes()[:3000])
-        made = compile_with(
-            found.form.at(str(tmp_path / "cut.pch")), built.compiler, Job(b"int f(void) { return 1; }\n")
-        )
+        cut = found.form.at([str(tmp_path / "cut.pch") for _ in found.form.places])
+        made = compile_with(cut, built.compiler, Job(b"int f(void) { return 1; }\n"))
         assert not made.ok
         made = compile_with(found.form, built.compiler, Job(b"int f(void) { return 1; }\n", optimise="s"))
         assert "does not take the PCH" in made.reason

@@ -92,7 +92,7 @@ def compile_with(
     place, directories = _places(job)
     # Macros of the command line were looked at when the PCH was chosen.
     own = own_macros(with_options(text, job._replace(defines=(), extra=without_defines(job.extra))), place, directories)
-    why = form.names.obstacle(program, own)
+    why = form.names.obstacle(program, own, form.names.layer(program.includes))
     if why:
         return PchAttempt(None, why)
     with form.present(compiler, program.includes) as served:

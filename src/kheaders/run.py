@@ -60,6 +60,7 @@ def run(
     argv: Sequence[str | os.PathLike[str]],
     *,
     input: bytes | None = None,
+    output: int | None = None,
     env: Mapping[str, str] | None = None,
     cwd: str | os.PathLike[str] | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
@@ -68,8 +69,9 @@ def run(
 ) -> Completed:
     """Run *argv* to its end and return what it printed.
 
-    *env* is added to :func:`environment`. Without *input* the child's standard input is empty. The child leads a
-    process group of its own, which is killed if it overruns *timeout* (seconds) or if the caller is interrupted.
+    *env* is added to :func:`environment`. Without *input* the child's standard input is empty; with *output*, a
+    descriptor, its standard output goes there. The child leads a process group of its own, which is killed if it
+    overruns *timeout* (seconds) or if the caller is interrupted.
 
     Raises ToolMissing if there is no such program, ToolTimeout, and with *check* ToolFailed on a status other than 0.
     """
@@ -77,7 +79,8 @@ def run(
 
     pipe = subprocess.PIPE
     words = tuple(os.fspath(a) for a in argv)
-    child = _started(words, pipe if input is not None else subprocess.DEVNULL, pipe, env, cwd, pass_fds)
+    source = pipe if input is not None else subprocess.DEVNULL
+    child = _started(words, source, pipe if output is None else output, env, cwd, pass_fds, pipe)
     with child:
         try:
             out, err = child.communicate(input, timeout)
@@ -91,7 +94,7 @@ def run(
             _kill_group(child)
             raise
         _kill_group(child)
-    done = Completed(words, child.returncode, out, err)
+    done = Completed(words, child.returncode, out or b"", err)
     if check and done.returncode != 0:
         last = done.errors.strip().splitlines()[-1:] or ["no message"]
         status = f"signal {-child.returncode}" if child.returncode < 0 else f"status {child.returncode}"
@@ -214,9 +217,9 @@ def _started(
     env: Mapping[str, str] | None,
     cwd: str | os.PathLike[str] | None,
     pass_fds: Sequence[int],
-    log: int | None = None,
+    log: int,
 ) -> subprocess.Popen[bytes]:
-    """Start a child in a process group of its own; standard error goes to *log*, without to a pipe of its own."""
+    """Start a child in a process group of its own; standard error goes to *log*."""
     import subprocess
 
     try:
@@ -224,7 +227,7 @@ def _started(
             words,
             stdin=source,
             stdout=output,
-            stderr=output if log is None else log,
+            stderr=log,
             env=environment(env),
             cwd=cwd,
             pass_fds=tuple(pass_fds),

@@ -8,6 +8,7 @@ Everything is fetched by apt and kept in the tests' cache: ``fetched/SUITE-ARCH`
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from kheaders.sources.apt import FetchRequest, fetch
 
 OWN = Path(__file__).resolve().parents[1] / "corpus"
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "7.2": "sid"}
+ALL = [f"{version}-{architecture}" for version in SUITES for architecture in ("amd64", "arm64")]
 _SOURCE = "linux-source-6.1"
 _WANTED = (
     "samples/bpf/",
@@ -31,6 +33,12 @@ _WANTED = (
     "include/uapi/linux/bpf.h",
 )
 _KERNEL_HEADER = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<(?:linux|net|uapi|asm|generated)/", re.M)
+
+
+def chosen(usual: list[str]) -> list[str]:
+    """The kernels to run over: those that KHEADERS_TEST_KERNELS names (``all``, or a list of ALL's), or the *usual*."""
+    asked = os.environ.get("KHEADERS_TEST_KERNELS", "")
+    return ALL if asked == "all" else [name for name in asked.split(",") if name] or usual
 
 
 def own_programs() -> list[Path]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from builders.differential import Kernel, kernel
 from builders.kernel_archive import Unobtainable
 from kheaders.compilers.find import find
 
-ALL = [f"{version}-{architecture}" for version in corpus.SUITES for architecture in ("amd64", "arm64")]
 USUAL = ["6.1-amd64", "6.1-arm64"]
 MUST_FAIL = {"host_assembly", "wrong_member"}
 """Programs of our own that no kernel's headers may compile; every other must compile on 6.1."""
@@ -25,13 +23,7 @@ MUST_FAIL = {"host_assembly", "wrong_member"}
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-def chosen() -> list[str]:
-    """The kernels to run over."""
-    asked = os.environ.get("KHEADERS_TEST_KERNELS", "")
-    return ALL if asked == "all" else [name for name in asked.split(",") if name] or USUAL
-
-
-@pytest.fixture(scope="module", params=chosen())
+@pytest.fixture(scope="module", params=corpus.chosen(USUAL))
 def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     """One kernel, its headers whole and its blob."""
     need.network()

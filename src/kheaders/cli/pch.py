@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +79,7 @@ def _build(args: argparse.Namespace) -> int:
     if args.json:
         output.say_json({**_facts(args, pch), "built": pch.built, "seconds": round(seconds, 2)})
         return 0
-    size = output.size(os.path.getsize(pch.path))
+    size = output.size(pch.size)
     how = f"in {seconds:.1f} s" if pch.built else "there already"
     output.say(f"{pch.path}: PCH of {pch.form.release} for {context.compiler.name}, {size}, {how}")
     for header, reason in pch.left_out.items():
@@ -101,7 +100,7 @@ def _info(args: argparse.Namespace) -> int:
         return 0
     names = pch.form.names
     told = [
-        ("file", f"{pch.path} ({output.size(os.path.getsize(pch.path))})"),
+        ("file", f"{pch.path} ({output.size(pch.size)}, in {output.plural(len(names.layers), 'layer')})"),
         ("kernel", str(pch.form.release)),
         ("compiler", f"{context.compiler.name} ({context.compiler.argv[0]})"),
         ("options", chosen.shown()),
@@ -136,7 +135,7 @@ def _facts(args: argparse.Namespace, pch: Pch) -> dict[str, Any]:
     names = pch.form.names
     return {
         "path": str(pch.path),
-        "size": os.path.getsize(pch.path),
+        "size": pch.size,
         "release": pch.form.release,
         "compiler": options.context(args).compiler.name,
         "options": _options(args).shown(),

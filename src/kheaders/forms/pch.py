@@ -1,4 +1,4 @@
-"""The PCH form: the compiler takes the headers from one precompiled file, and reads no header at all.
+"""The PCH form: the compiler takes the headers from precompiled files, and reads no header at all.
 
 The include lines of a program find empty files, which exist only in an overlay: what they would bring is there already.
 Headers that are made to be included more than once are found with their text, which is kept with the PCH.
@@ -26,10 +26,23 @@ STUBS = "/kheaders/pch/include"
 NOTHING = "/dev/null"
 """What an include line finds whose header is in the PCH."""
 
+_LAYER = "/kheaders/pch/layer-{}"
+"""What a layer calls those below it, wherever they lie."""
+
 _WITH_VALUE = ("-I", "-isystem", "-iquote", "-idirafter", "-include", "-imacros")
 _HARMLESS = ("-W", "-w", "-v", "-g", "-I", "-fdiagnostics", "-fcolor-diagnostics", "-fno-color-diagnostics", "-ferror")
 """Words that clang does not compare with those a PCH was made with, and that mean nothing to its headers."""
 _NOT_HARMLESS = ("-Wp,", "-Wa,", "-Wl,")
+
+
+def layer_name(number: int) -> str:
+    """The name by which the layers above it know that one; it exists in overlays only."""
+    return _LAYER.format(number)
+
+
+def layer_names(places: Sequence[str]) -> dict[str, str]:
+    """For an overlay: the name of each layer → where it lies."""
+    return {layer_name(number): place for number, place in enumerate(places)}
 
 
 class Options(NamedTuple):
@@ -92,54 +105,62 @@ def _name_of(define: str) -> str:
 
 
 class PchForm:
-    """A PCH that lies at *place*, perhaps as an inherited descriptor, and holds *names*."""
+    """A PCH whose layers lie at *places*, perhaps as inherited descriptors, and hold *names*."""
 
     name = "pch"
 
     def __init__(
         self,
-        place: str,
+        places: Sequence[str],
         names: Names,
         srcarch: str,
         release: str | None,
         config: Iterable[bytes] = (),
         pass_fds: tuple[int, ...] = (),
     ) -> None:
-        self.place = place
+        self.places = tuple(places)
         self.names = names
         self.release = release
         self._arch: Architecture = architecture(srcarch, frozenset(config))
         self._pass_fds = pass_fds
 
-    def at(self, place: str) -> PchForm:
-        """The same PCH, where it lies at *place*."""
+    @property
+    def place(self) -> str:
+        """Where the last layer lies, which has all."""
+        return self.places[-1]
+
+    def at(self, places: Sequence[str]) -> PchForm:
+        """The same PCH, where its layers lie at *places*."""
         other = copy(self)
-        other.place = place
+        other.places = tuple(places)
         return other
 
-    def flags(self, compiler: Compiler, index: str) -> list[str]:
-        """Flags for *compiler*, which finds the overlay at *index*."""
+    def flags(self, compiler: Compiler, index: str, layer: int = -1) -> list[str]:
+        """Flags for *compiler*, which finds the overlay at *index*, and takes what is in that *layer*."""
         version = version_of(self.release)
-        return [*pch_flags(self._arch, STUBS, self.place, compiler.include, version), "-ivfsoverlay", index]
+        place = self.places[layer]
+        return [*pch_flags(self._arch, STUBS, place, compiler.include, version), "-ivfsoverlay", index]
 
     def missing(self, program: Program, own: Sequence[str] = ()) -> list[str]:
         """Names in include lines of *program* that neither the PCH nor the compiler (*own*) has."""
         return [name for name in program.includes if name not in self.names.covered and name not in own]
 
     @contextmanager
-    def present(self, compiler: Compiler, includes: Iterable[str]) -> Iterator[Served]:
+    def present(self, compiler: Compiler, includes: Sequence[str]) -> Iterator[Served]:
         """Make the PCH usable for a program with these include lines, for the time of the body. Raises StoreError."""
         names = self.names
+        layer = names.layer(includes)
         wanted = [name for name in includes if name in names.covered]
         if any(names.files[names.covered[name]] in names.kept for name in wanted):
-            wanted = list(names.covered)  # what is read again has include lines of its own
+            # what is read again has include lines of its own
+            wanted = [name for name, number in names.covered.items() if number < names.ends[layer]]
         kept = {name: names.files[names.covered[name]] for name in wanted}
         texts = {path: names.kept[path].encode("latin-1") for path in kept.values() if path in names.kept}
         with anonymous_files(texts) as files:
             places = {path: f"/proc/self/fd/{fd}" for path, fd in files.items()}
-            listing = overlay({f"{STUBS}/{name}": places.get(path, NOTHING) for name, path in kept.items()})
-            with anonymous_files({"overlay": listing}) as index:
-                flags = self.flags(compiler, f"/proc/self/fd/{index['overlay']}")
+            shown = {f"{STUBS}/{name}": places.get(path, NOTHING) for name, path in kept.items()}
+            with anonymous_files({"overlay": overlay(shown | layer_names(self.places[:layer]))}) as index:
+                flags = self.flags(compiler, f"/proc/self/fd/{index['overlay']}", layer)
                 yield Served(tuple(flags), (*self._pass_fds, *files.values(), index["overlay"]))
 
 

@@ -1,8 +1,8 @@
-"""Precompiled headers, built: one that holds the headers which BPF programs include most, or one chained to it.
+"""Precompiled headers, built: those that hold the headers which BPF programs include most, or one chained to them.
 
-clang writes the header itself; beside it a second run of the preprocessor tells what is in it (:mod:`pchnames`). Both
-see the headers from memory. ``-fmodules-embed-all-files`` puts the headers' texts into the file, so that clang needs
-none of them afterwards, and ``-fno-pch-timestamp`` leaves their times out of it.
+clang writes one file a layer, each on top of those before it; beside it another run of the preprocessor tells what is
+in them (:mod:`pchnames`). Both see the headers from memory. ``-fmodules-embed-all-files`` puts the headers' texts into
+the files, so that clang needs none of them afterwards, and ``-fno-pch-timestamp`` leaves their times out.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import Architecture, architecture, include_directories
-from kheaders.compilers.vfs import virtual_files
+from kheaders.compilers.vfs import anonymous_files, overlay, virtual_files
 from kheaders.errors import FormError, VerificationError
 from kheaders.forms.closure import Closure
 from kheaders.forms.memory import MemoryForm
+from kheaders.forms.pch import layer_name, layer_names
 from kheaders.forms.pchnames import ALWAYS, Names, index
 from kheaders.forms.popular import popular
 from kheaders.forms.served import Served, flags_for
@@ -32,9 +33,9 @@ _STDIN = re.compile(r"^(?:In file included from )?<stdin>:(\d+)[:,]", re.M)
 
 
 class Made(NamedTuple):
-    """A precompiled header, not yet kept anywhere."""
+    """Precompiled headers, not yet kept anywhere: one a layer, each built on those before it."""
 
-    data: bytes
+    layers: list[bytes]
     names: Names
 
 
@@ -53,37 +54,52 @@ class Setting(NamedTuple):
                                     "run 'kheaders doctor'")  # fmt: skip
         return architecture(self.headers.srcarch, self.headers.config)
 
+    def texts(self, path: str) -> bytes:
+        """A header as the compiler sees it."""
+        return rewritten(path, self.headers[path])
+
 
 def build(setting: Setting, wanted: Sequence[str] = (), progress: Callable[[str], None] | None = None) -> Made:
-    """The precompiled header of the popular and the *wanted* headers, as far as the kernel has them and they compile.
+    """The precompiled headers of the popular and the *wanted* ones, as far as the kernel has them and they compile.
 
     Raises FormError if it has none of them, or clang stops for another reason; VerificationError, StoreError.
     """
     resolver, search = _resolver(setting)
-    names = [name for name in dict.fromkeys([*popular(), *wanted]) if resolver.resolve(name, "", False)]
-    left_out = {name: "this kernel has no such header" for name in wanted if name not in names}
+    *lower, last = popular()
+    known = {name for layer in lower for name in layer}
+    last = [name for name in dict.fromkeys([*last, *wanted]) if name not in known]
+    asked = [[name for name in layer if resolver.resolve(name, "", False)] for layer in (*lower, last)]
+    asked = [layer for layer in asked if layer] or [[]]
+    left_out = {name: "this kernel has no such header" for name in wanted if not resolver.resolve(name, "", False)}
     root = f"/kheaders/{setting.headers.release or 'unknown'}"
+    if progress is not None:
+        progress("pch")
+    everything = [name for layer in asked for name in layer]
+    with MemoryForm(setting.headers).serve(setting.compiler, _umbrella(everything)) as served:
 
-    def shown(path: str) -> bytes:
-        return rewritten(path, setting.headers[path])
+        def names(layers: list[list[str]]) -> tuple[Completed, Names | None]:
+            told = _preprocess(setting, served, layers)
+            if told.returncode:
+                return told, None
+            return told, index(told.stdout, resolver, root, setting.texts, search, left_out, layers)
 
-    while True:
-        if progress is not None:
-            progress("pch")
-        text = _umbrella(names)
-        with MemoryForm(setting.headers).serve(setting.compiler, text) as served:
-            made, printed = _both(setting, served, text, served, text)
-        if made.returncode == 0 and printed.returncode == 0:
-            return Made(made.stdout, index(printed.stdout, resolver, root, shown, search, left_out, tuple(names)))
-        failed = _failed(made.errors, names) or _failed(printed.errors, names)
-        if not failed:
-            raise _refused(setting, made)
-        left_out |= failed  # with each round there are fewer, so that this comes to an end
-        names = [name for name in names if name not in failed]
+        # The preprocessor and what reads its output are done before the compiler is, where there are two processors.
+        stack = _Stack(setting, served, asked)
+        stack.start()
+        try:
+            told, found = names(asked)
+        finally:
+            stack.join()
+        left_out |= stack.failed
+        if found is None or stack.failed:
+            told, found = names(stack.layers)
+        if found is None:
+            raise _refused(setting, told)
+    return Made(stack.done(), found)
 
 
-def chain(setting: Setting, base: Names, place: str, wanted: Sequence[str]) -> Made:
-    """A precompiled header of the headers with the names *wanted*, on top of the one at *place*, which holds *base*.
+def chain(setting: Setting, base: Names, places: Sequence[str], wanted: Sequence[str]) -> Made:
+    """One more layer, of the headers with the names *wanted*, on top of those at *places*, which hold *base*.
 
     Raises FormError if one of them is missing or cannot be included.
     """
@@ -93,31 +109,104 @@ def chain(setting: Setting, base: Names, place: str, wanted: Sequence[str]) -> M
             raise FormError(f"kernel {setting.headers.release} has no header <{name}>", "correct the include line")
     release = setting.headers.release or "unknown"
     covered = frozenset(base.files)
-    text = _umbrella(wanted)
-
-    def shown(path: str) -> bytes:
-        return rewritten(path, setting.headers[path])
 
     def told(path: str) -> bytes:
         """What the compiler is shown: of what is in the base, only what must be read again."""
-        return base.kept.get(path, "").encode("latin-1") if path in covered else shown(path)
+        return base.kept.get(path, "").encode("latin-1") if path in covered else setting.texts(path)
 
     root = f"/kheaders/{release}+"
-    reached = Closure(text, (), (ALWAYS,)).texts(setting.headers, search)
-    flags = flags_for(setting.headers, root, setting.compiler)
-    flags[flags.index("-include") : flags.index("-include") + 2] = ["-include-pch", place]
-    umbrella = tuple(dict.fromkeys([*base.umbrella, *wanted]))
-    everything = _umbrella(umbrella)
+    reached = Closure(_umbrella(wanted), (), (ALWAYS,)).texts(setting.headers, search)
+    layers = [*base.layers, [*wanted]]
     with (
         virtual_files({f"{root}/{path}": told(path) for path in reached}) as files,
-        MemoryForm(setting.headers).serve(setting.compiler, everything) as whole,
+        MemoryForm(setting.headers).serve(setting.compiler, _umbrella([*base.umbrella, *wanted])) as whole,
     ):
-        # The preprocessor cannot go on from a PCH, so it is given all of it; the compiler works at the same time.
-        made, printed = _both(setting, Served((*flags, *files.flags), files.pass_fds), text, whole, everything)
-    if made.returncode or printed.returncode:
-        raise _refused(setting, made if made.returncode else printed)
-    names = index(printed.stdout, resolver, f"/kheaders/{release}", shown, search, base.left_out, umbrella)
-    return Made(made.stdout, names)
+        flags = flags_for(setting.headers, root, setting.compiler)
+        stack = _Stack(setting, Served((*flags, *files.flags), files.pass_fds), [[*wanted]], places)
+        stack.start()
+        try:
+            # The preprocessor cannot go on from a PCH, so it is given all of it.
+            printed = _preprocess(setting, whole, layers)
+        finally:
+            stack.join()
+        made = stack.done()
+        if stack.failed:
+            name, reason = next(iter(stack.failed.items()))
+            raise FormError(f"no PCH of kernel {release} with {name}: {reason}", "run 'kheaders doctor'")
+        if printed.returncode:
+            raise _refused(setting, printed)
+    names = index(printed.stdout, resolver, f"/kheaders/{release}", setting.texts, search, base.left_out, layers)
+    return Made(made, names)
+
+
+class _Stack(threading.Thread):
+    """Compiles one layer after the other, the first on top of what lies at *places*, if anything does.
+
+    A header that cannot be compiled is left out, and its layer compiled again without it.
+    """
+
+    def __init__(
+        self, setting: Setting, served: Served, layers: Sequence[Sequence[str]], places: Sequence[str] = ()
+    ) -> None:
+        super().__init__(name="kheaders-pch")
+        self.layers: list[list[str]] = []
+        """What is in each."""
+        self.failed: dict[str, str] = {}
+        """The headers that cannot be compiled → why."""
+        self._setting = setting
+        self._served = served
+        self._asked = layers
+        self._below = places
+        self._made: list[bytes] = []
+        self._error: BaseException | None = None
+
+    def done(self) -> list[bytes]:
+        """The precompiled layers, once the thread has ended. Raises what stopped it, a FormError for one of clang's."""
+        if self._error is not None:
+            raise self._error
+        return self._made
+
+    def run(self) -> None:
+        """Compile."""
+        try:
+            for number, names in enumerate(self._asked):
+                last = number == len(self._asked) - 1
+                if names or (last and not self._made):
+                    self._add(list(names))
+        except BaseException as error:
+            self._error = error
+
+    def _add(self, names: list[str]) -> None:
+        while True:
+            made, data = self._compile(names)
+            if made.returncode == 0:
+                break
+            failed = _failed(made.errors, names)
+            if not failed:
+                raise _refused(self._setting, made)
+            self.failed |= failed  # with each round there are fewer, so that this comes to an end
+            names = [name for name in names if name not in failed]
+        self.layers.append(names)
+        self._made.append(data)
+
+    def _compile(self, names: Sequence[str]) -> tuple[Completed, bytes]:
+        setting, served = self._setting, self._served
+        flags = list(served.flags)
+        with (
+            anonymous_files({f"{n}": data for n, data in enumerate(self._made)}) as own,
+            anonymous_files({"made": b""}) as output,
+        ):
+            places = [*self._below, *(f"/proc/self/fd/{fd}" for fd in own.values())]
+            with anonymous_files({"overlay": overlay(layer_names(places))}) as listing:
+                if places:
+                    at = flags.index("-include")
+                    flags[at : at + 2] = ["-include-pch", layer_name(len(places) - 1)]
+                    flags += ["-ivfsoverlay", f"/proc/self/fd/{listing['overlay']}"]
+                argv = [*_head(setting), *flags, *_tail(setting), "-x", "c-header", "-", *EMBED, "-o", "-"]
+                fds = (*served.pass_fds, *own.values(), *listing.values())
+                # Into a file: what reads the preprocessor's output meanwhile leaves this thread little time for a pipe.
+                done = run(argv, input=_umbrella(names), output=output["made"], pass_fds=fds, check=False)
+            return done, os.pread(output["made"], os.fstat(output["made"]).st_size, 0)
 
 
 def _resolver(setting: Setting) -> tuple[Resolver, tuple[str, ...]]:
@@ -129,32 +218,18 @@ def _umbrella(names: Iterable[str]) -> bytes:
     return "".join(f"#include <{name}>\n" for name in names).encode()
 
 
-def _both(
-    setting: Setting, compiled: Served, text: bytes, preprocessed: Served, everything: bytes
-) -> tuple[Completed, Completed]:
-    """The compiler's run over *text* and the preprocessor's over *everything*, at the same time."""
-    head = [*setting.compiler.argv, "-fno-crash-diagnostics"]
-    tail = [*setting.words, "-ferror-limit=0", "-w"]
-    results: list[Completed | BaseException] = []
+def _head(setting: Setting) -> list[str]:
+    return [*setting.compiler.argv, "-fno-crash-diagnostics"]
 
-    def compile_header() -> None:
-        try:
-            words = [*head, *compiled.flags, *tail, "-x", "c-header", "-", *EMBED, "-o", "-"]
-            results.append(run(words, input=text, pass_fds=compiled.pass_fds, check=False))
-        except BaseException as error:
-            results.append(error)
 
-    thread = threading.Thread(target=compile_header, name="kheaders-pch")
-    thread.start()
-    try:
-        words = [*head, *preprocessed.flags, *tail, "-E", "-dD", "-dI", "-x", "c", "-", "-o", "-"]
-        printed = run(words, input=everything, pass_fds=preprocessed.pass_fds, check=False)
-    finally:
-        thread.join()
-    made = results[0]
-    if isinstance(made, BaseException):
-        raise made
-    return made, printed
+def _tail(setting: Setting) -> list[str]:
+    return [*setting.words, "-ferror-limit=0", "-w"]
+
+
+def _preprocess(setting: Setting, served: Served, layers: Sequence[Sequence[str]]) -> Completed:
+    words = [*_head(setting), *served.flags, *_tail(setting), "-E", "-dD", "-dI", "-x", "c", "-", "-o", "-"]
+    umbrella = _umbrella(name for layer in layers for name in layer)
+    return run(words, input=umbrella, pass_fds=served.pass_fds, check=False)
 
 
 def _failed(errors: str, names: Sequence[str]) -> dict[str, str]:

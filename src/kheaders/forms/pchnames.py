@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kheaders.errors import FormError
@@ -20,7 +20,7 @@ from kheaders.interface import declaration, splitter
 from kheaders.interface.program import Program
 from kheaders.interface.resolver import Resolver
 
-FORMAT = 2
+FORMAT = 3
 """Of a packed index; part of a PCH's key, so that another format means another PCH."""
 ALWAYS = "include/linux/kconfig.h"
 """What the flags include before everything else."""
@@ -33,6 +33,8 @@ _EVENT = re.compile(
 )
 _WORDS = bytes(c if (chr(c).isalnum() and c < 128) or c == 95 else 32 for c in range(256))
 """Translates what cannot be part of an identifier to a space."""
+_UMBRELLA = b"<stdin>"
+"""What clang calls the file that includes all of them."""
 
 
 class Table(NamedTuple):
@@ -49,6 +51,15 @@ class Table(NamedTuple):
         rows = sorted((name.decode("ascii", "replace"), *row) for name, row in known.items())
         return cls([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows])
 
+    def pack(self) -> tuple[str, list[int], list[int]]:
+        """For JSON."""
+        return " ".join(self.names), self.files, self.marks
+
+    @classmethod
+    def unpack(cls, value: Any) -> Table:
+        """What :meth:`pack` made."""
+        return cls(str(value[0]).split(), value[1], value[2])
+
     def get(self, name: str) -> tuple[int, int] | None:
         """The number of the header that has *name* and the mark, or None."""
         at = bisect_left(self.names, name)
@@ -56,40 +67,48 @@ class Table(NamedTuple):
 
 
 class Names(NamedTuple):
-    """What one precompiled header holds."""
+    """What the layers of a precompiled header hold; each has all that is in those before it."""
 
     files: list[str]
-    """The headers that it covers, relative to the tree."""
+    """The headers that it covers, relative to the tree, in the order in which they were read first."""
+    ends: list[int]
+    """For each layer, how many of these headers are in it and in those before it."""
     includes: list[list[int]]
     """For each of them the numbers of those that it includes."""
     covered: dict[str, int]
     """Name in an include line → number of the header that it means."""
     kept: dict[str, str]
     """Path → text (a byte a character) of headers without a guard, which are read again wherever they are included."""
-    macros: Table
-    """Macros, the removed ones too, with the header that defined or removed them last."""
+    macros: list[Table]
+    """For each layer, macros that it defined or removed, with the header that did so last."""
     declared: Table
     """Names and tags declared at top level."""
     mentioned: list[str]
     """Every word of the headers' texts, sorted."""
     left_out: dict[str, str]
     """Headers that were to be in it and cannot be → why."""
-    umbrella: list[str]
-    """What was included to make it, in order."""
+    layers: list[list[str]]
+    """What was included to make each layer, in order."""
+
+    @property
+    def umbrella(self) -> list[str]:
+        """What was included to make all of it, in order."""
+        return [name for layer in self.layers for name in layer]
 
     def pack(self) -> bytes:
         """As bytes; :func:`unpack` reads them."""
         value = {
             "format": FORMAT,
             "files": self.files,
+            "ends": self.ends,
             "includes": self.includes,
             "covered": self.covered,
             "kept": self.kept,
-            "macros": [" ".join(self.macros.names), self.macros.files, self.macros.marks],
-            "declared": [" ".join(self.declared.names), self.declared.files, self.declared.marks],
+            "macros": [table.pack() for table in self.macros],
+            "declared": self.declared.pack(),
             "mentioned": " ".join(self.mentioned),
             "left_out": self.left_out,
-            "umbrella": self.umbrella,
+            "layers": self.layers,
         }
         return json.dumps(value, separators=(",", ":")).encode()
 
@@ -106,29 +125,40 @@ class Names(NamedTuple):
                 todo += self.includes[file]
         return seen
 
+    def layer(self, names: Iterable[str]) -> int:
+        """The number of the first layer that has all that include lines with these *names* reach."""
+        return bisect_right(self.ends, max(self.visible(names), default=0))
+
+    def macro(self, name: str, layer: int) -> tuple[int, int] | None:
+        """The header that has the last word on the macro up to that layer, and the mark of its definition."""
+        found = (table.get(name) for table in reversed(self.macros[: layer + 1]))
+        return next((row for row in found if row is not None), None)
+
     def mentions(self, word: str) -> bool:
         """Whether a header's text has the identifier *word*."""
         at = bisect_left(self.mentioned, word)
         return at < len(self.mentioned) and self.mentioned[at] == word
 
-    def obstacle(self, program: Program, own: OwnMacros) -> str:
-        """Why the program, whose macros are *own*, may mean something else with this; empty if it does not."""
+    def obstacle(self, program: Program, own: OwnMacros, layer: int) -> str:
+        """Why the program, whose macros are *own*, may mean something else with that *layer*; empty if it does not."""
         visible = self.visible(program.includes)
+        # What no layer up to this one has read is as good as included: nothing of it is there.
+        unseen = self.ends[layer]
         for name in own.before_headers:
             if self.mentions(name) and name not in _TEXT_ONLY:
                 return f"it defines {name}, which the headers look at, before it includes them"
         declared = program.declared | program.defined
         for name in sorted(declared | program.words):
-            found = self.macros.get(name)
+            found = self.macro(name, layer)
             if found is not None and found[0] not in visible and own.marks.get(name, {0}) != {found[1]}:
                 return f"{name} is a macro of {self.files[found[0]]}, which the program does not include"
         for name in sorted(declared):
             found = self.declared.get(name)
-            if found is not None and found[0] not in visible:
+            if found is not None and found[0] < unseen and found[0] not in visible:
                 return f"it declares {name} itself, as does {self.files[found[0]]}, which it does not include"
         for name in sorted(program.strong | set(program.calls) | {w for w in program.words if w.isupper()}):
             found = self.declared.get(name)
-            if found is not None and found[0] not in visible and name not in declared:
+            if found is not None and found[0] < unseen and found[0] not in visible and name not in declared:
                 return f"{name} is declared in {self.files[found[0]]}, which the program does not include"
         return ""
 
@@ -139,17 +169,17 @@ def unpack(data: bytes) -> Names:
         value: Any = json.loads(data)
         if value["format"] != FORMAT:
             raise ValueError("another format")
-        macros, declared = (Table(str(value[key][0]).split(), *value[key][1:3]) for key in ("macros", "declared"))
         return Names(
             value["files"],
+            value["ends"],
             value["includes"],
             value["covered"],
             value["kept"],
-            macros,
-            declared,
+            [Table.unpack(table) for table in value["macros"]],
+            Table.unpack(value["declared"]),
             str(value["mentioned"]).split(),
             value["left_out"],
-            value["umbrella"],
+            value["layers"],
         )
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise FormError(f"the index of a PCH cannot be read ({error})", "run 'kheaders pch build'") from error
@@ -162,13 +192,13 @@ def index(
     texts: Callable[[str], bytes],
     search: tuple[str, ...],
     left_out: Mapping[str, str],
-    umbrella: Iterable[str],
+    layers: Sequence[Sequence[str]],
 ) -> Names:
-    """The names of what ``clang -E -dD -dI`` *printed* over the umbrella whose headers lie below *root*.
+    """The names of what ``clang -E -dD -dI`` *printed* over an umbrella whose headers lie below *root*.
 
-    *texts* gives a header's text as the compiler saw it; *umbrella* is what was included.
+    *texts* gives a header's text as the compiler saw it; *layers* are the names that were included, layer by layer.
     """
-    walk = _Walk(resolver, f"{root}/")
+    walk = _Walk(resolver, f"{root}/", layers)
     walk.directives(printed)
     walk.declarations(printed)
     words: set[bytes] = set()
@@ -180,21 +210,22 @@ def index(
             kept[path] = text.decode("latin-1")
     return Names(
         walk.files,
+        walk.ends,
         [sorted(edges) for edges in walk.edges],
         _covered(walk.numbers, resolver, search),
         kept,
-        Table.of(walk.macros),
+        walk.tables,
         Table.of(walk.declared),
         sorted(word.decode("ascii") for word in words if not word[:1].isdigit()),
         dict(left_out),
-        list(umbrella),
+        [list(layer) for layer in layers],
     )
 
 
 class _Walk:
     """Goes through the preprocessor's output."""
 
-    def __init__(self, resolver: Resolver, root: str) -> None:
+    def __init__(self, resolver: Resolver, root: str, layers: Sequence[Sequence[str]]) -> None:
         self.files: list[str] = []
         self.numbers: dict[str, int] = {}
         self.edges: list[set[int]] = []
@@ -203,6 +234,15 @@ class _Walk:
         self.declared: dict[bytes, tuple[int, int]] = {}
         self.live: set[bytes] = set()
         """Macros that are defined at the end."""
+        self.ends: list[int] = []
+        self.tables: list[Table] = []
+        self._opens = {layer[0].encode(): number for number, layer in enumerate(layers) if layer and number}
+        """Include lines of the umbrella that begin a layer."""
+        self._count = len(layers)
+        self._changed: set[bytes] = set()
+        """Macros that this layer defined or removed."""
+        self._told: set[bytes] = set()
+        """Macros in the tables of layers before."""
         self._several: set[bytes] = set()
         self._resolver = resolver
         self._root = root
@@ -225,10 +265,12 @@ class _Walk:
     def directives(self, printed: bytes) -> None:
         known: dict[bytes, int | None] = {}
         file: int | None = None
+        umbrella = True
         for match in _EVENT.finditer(printed):
             shown, macro, body, quote, name = match.groups()
             if shown is not None:
                 file = self._file(shown, known)
+                umbrella = shown == _UMBRELLA
                 self._spots.append((match.end(), file))
             elif macro is not None:
                 if printed.startswith(b"#d", match.start()):
@@ -239,6 +281,18 @@ class _Walk:
                 target = self._resolver.resolve(name.decode("utf-8", "replace"), self.files[file], quote == b'"')
                 if target is not None:
                     self.edges[file].add(self.number(target))
+            elif umbrella and name in self._opens:
+                self._close(self._opens[name])
+        self._close(self._count)
+
+    def _close(self, number: int) -> None:
+        """End the layers before that with the *number*."""
+        while len(self.ends) < number:
+            self.ends.append(len(self.files))
+            rows = {macro: self.macros[macro] for macro in self._changed if macro in self.macros}
+            self.tables.append(Table.of(rows))
+            self._told |= rows.keys()
+            self._changed.clear()
 
     def _define(self, macro: bytes, body: bytes, file: int | None) -> None:
         self.live.add(macro)
@@ -247,6 +301,7 @@ class _Walk:
         known = self.macros.get(macro)
         if known is not None and known[0] != file:
             self._several.add(macro)
+        self._changed.add(macro)
         self.macros[macro] = (file, mark(body))
 
     def _remove(self, macro: bytes, file: int | None) -> None:
@@ -255,7 +310,8 @@ class _Walk:
         known = self.macros.get(macro)
         if known is None or file is None:
             return
-        if known[0] == file and macro not in self._several:
+        self._changed.add(macro)
+        if known[0] == file and macro not in self._several and macro not in self._told:
             del self.macros[macro]
         else:
             self.macros[macro] = (file, 0)

@@ -1,14 +1,15 @@
 """Where PCHs lie: among the store's persistent files, found by kernel and compiler, without any headers.
 
-A PCH is two files of one key, the one that clang reads and its index. The key tells the content: headers, compiler, the
-words that clang compares, and which headers were asked for. A record tells which key is the PCH of which kernel for
-which compiler and words. One that is chained to another has a key made of that one's and of what it adds, and needs no
-record.
+A PCH is the files that clang reads, one a layer, and an index, which has the key of the last layer. That key tells the
+content: headers, compiler, the words that clang compares, and which headers were asked for. A record tells which key is
+the PCH of which kernel for which compiler and words. One that is chained to another, as a layer more, has a key made of
+that one's and of what it adds, and needs no record.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,13 +21,15 @@ from kheaders.compilers.vfs import anonymous_files, overlay
 from kheaders.errors import FormError, StoreError
 from kheaders.extraction import TreeWriter
 from kheaders.forms import pchbuild, pchnames
-from kheaders.forms.pch import NOTHING, STUBS, Options, PchForm
+from kheaders.forms.pch import NOTHING, STUBS, Options, PchForm, layer_names
 from kheaders.headers.headerset import HeaderSet
 from kheaders.kernel import Kernel
 from kheaders.store import Entry, Store
 from kheaders.store.areas import is_key
 
 KIND = "pch"
+LAYER = "pch-layer"
+"""Kind of the files of the layers below the last."""
 INDEX = "pch-index"
 SUFFIX = ".pch"
 KERNEL = "pch-kernel"
@@ -43,8 +46,13 @@ class Pch(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """The file that clang reads; its index lies elsewhere in the store."""
+        """The file that clang reads first, of the last layer; the others and the index lie elsewhere in the store."""
         return Path(self.form.place)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all that clang reads."""
+        return sum(os.path.getsize(place) for place in self.form.places)
 
     @property
     def left_out(self) -> Mapping[str, str]:
@@ -72,7 +80,11 @@ class Shelf:
         record = self.store.record(KIND, self._record(options))
         damaged = None
         if record is not None and is_key(key := str(record.get("key"))):
-            damaged = self.store.why(key, KIND) or self.store.why(key, INDEX)
+            layers = record.get("layers")
+            lower = [_lower(key, number) for number in range(layers - 1)] if isinstance(layers, int) else []
+            reasons = [self.store.why(key, KIND), self.store.why(key, INDEX)]
+            reasons += [self.store.why(name, LAYER) for name in lower]
+            damaged = next(filter(None, reasons), None)
         release = self.kernel.release
         if damaged:
             return f"the PCH of kernel {release} cannot be used ({damaged})"
@@ -102,8 +114,11 @@ class Shelf:
         shelved = self._shelved(key, record)
         if shelved is None:
             made = pchbuild.build(pchbuild.Setting(headers, self.compiler, options.arguments()), wanted, progress)
+            record["layers"] = len(made.layers)
             self._keep(key, made, record)
             shelved = self._shelved(key, record, built=True)
+        else:
+            record["layers"] = len(shelved.form.places)
         if shelved is None:
             raise StoreError("the PCH was removed while it was written", "raise KHEADERS_STORE_LIMIT")
         self.store.put_record(KIND, self._record(options), record, boot=False)
@@ -119,25 +134,25 @@ class Shelf:
         """
         key = _digest(base.key, *sorted(wanted))
         record = self.store.record(KIND, self._record(options)) or {}
-        shelved = self._shelved(key, record)
+        shelved = self._shelved(key, record, base=base)
         if shelved is not None:
             return shelved
         found = headers()
         if found is None:
             return None
         setting = pchbuild.Setting(found, self.compiler, options.arguments())
-        made = pchbuild.chain(setting, base.form.names, base.form.place, sorted(wanted))
+        made = pchbuild.chain(setting, base.form.names, base.form.places, sorted(wanted))
         self._keep(key, made, {**record, "base": base.key})
-        return self._shelved(key, record, built=True)
+        return self._shelved(key, record, base=base, built=True)
 
     def flags(self, shelved: Pch, options: Options) -> list[str]:
         """Flags for a build of the user's own; the overlay lies in the store until the next boot. Raises StoreError."""
-        key = _digest("overlay", shelved.key)
+        key = _digest("overlay", shelved.key, *shelved.form.places)
         final = self.store.tree_path(key)
 
         def write(directory: int) -> None:
             with TreeWriter(directory, str(final)) as tree:
-                _write_stubs(tree, final, shelved.form.names)
+                _write_stubs(tree, final, shelved.form)
 
         entry = self.store.publish_tree(key, write, meta={"what": "overlay of a PCH"})
         return [*shelved.form.flags(self.compiler, f"{entry.path}/overlay.json"), *options.arguments()]
@@ -151,31 +166,43 @@ class Shelf:
         from kheaders.forms.directory import place_tree
 
         def write(directory: int, final: Path) -> None:
-            form = pch.form.at(f"{final}/kernel.pch")
+            names = [f"layer-{number}.pch" for number in range(len(pch.form.places) - 1)]
+            form = pch.form.at([f"{final}/{name}" for name in (*names, "kernel.pch")])
             words = [*form.flags(self.compiler, f"{final}/overlay.json"), *options.arguments()]
             with TreeWriter(directory, str(final)) as tree:
-                tree.add_file("kernel.pch", pch.path.read_bytes())
-                _write_stubs(tree, final, pch.form.names)
+                for name, place in zip((*names, "kernel.pch"), pch.form.places, strict=True):
+                    tree.add_file(name, Path(place).read_bytes())
+                _write_stubs(tree, final, form)
                 tree.add_file("flags", "".join(f"{_quoted(word)}\n" for word in words).encode())
 
         place_tree(directory, write)
 
-    def _shelved(self, key: str, record: Any, built: bool = False) -> Pch | None:
+    def _shelved(self, key: str, record: Any, *, base: Pch | None = None, built: bool = False) -> Pch | None:
         place, listed = self.store.file(KIND, key), self.store.file(INDEX, key)
         if place is None or listed is None:
             return None
         try:
             names = pchnames.unpack(listed.read_bytes())
             config = [str(option).encode() for option in record.get("config", ())]
-            form = PchForm(str(place), names, str(record["srcarch"]), record.get("release"), config)
+            if base is not None:
+                lower: list[Path | str | None] = [*base.form.places]
+            else:
+                lower = [self.store.file(LAYER, _lower(key, number)) for number in range(len(names.layers) - 1)]
+            if None in lower:
+                return None
+            places = [str(found) for found in (*lower, place)]
+            form = PchForm(places, names, str(record["srcarch"]), record.get("release"), config)
         except (FormError, OSError, KeyError, TypeError):
             return None
         return Pch(key, form, built)
 
     def _keep(self, key: str, made: pchbuild.Made, record: dict[str, Any]) -> None:
         meta = {name: value for name, value in record.items() if name != "key"}
+        *lower, last = made.layers
+        for number, data in enumerate(lower):
+            self.store.publish_file(LAYER, _lower(key, number), data, suffix=SUFFIX, meta=meta)
         self.store.publish_file(INDEX, key, made.names.pack(), suffix=".json", meta=meta)
-        self.store.publish_file(KIND, key, made.data, suffix=SUFFIX, meta=meta)
+        self.store.publish_file(KIND, key, last, suffix=SUFFIX, meta=meta)
 
     def _record(self, options: Options) -> str:
         return f"{self.kernel.key}-{self.srcarch}-{options.key(self.compiler)[:32]}"
@@ -187,9 +214,10 @@ def in_memory(
 ) -> Iterator[PchForm]:
     """A PCH that lies in memory alone, for the time of the body; nothing is written. Raises as :meth:`Shelf.build`."""
     made = pchbuild.build(pchbuild.Setting(headers, compiler, options.arguments()), wanted)
-    with anonymous_files({"pch": made.data}) as files:
-        place = f"/proc/self/fd/{files['pch']}"
-        yield PchForm(place, made.names, headers.srcarch or "", headers.release, headers.config, (files["pch"],))
+    with anonymous_files({f"layer {number}": data for number, data in enumerate(made.layers)}) as files:
+        fds = tuple(files.values())
+        places = [f"/proc/self/fd/{fd}" for fd in fds]
+        yield PchForm(places, made.names, headers.srcarch or "", headers.release, headers.config, fds)
 
 
 def listing(store: Store) -> list[Entry]:
@@ -197,15 +225,21 @@ def listing(store: Store) -> list[Entry]:
     return [entry for entry in store.entries() if entry.kind == KIND]
 
 
-def _write_stubs(tree: TreeWriter, final: Path, names: pchnames.Names) -> None:
-    """The overlay that answers include lines, and the texts of the headers that are read again."""
-    shown = {}
+def _write_stubs(tree: TreeWriter, final: Path, form: PchForm) -> None:
+    """The overlay that answers include lines and shows lower layers, and the texts of headers that are read again."""
+    names = form.names
+    shown = layer_names(form.places[:-1])
     for name, number in names.covered.items():
         path = names.files[number]
         shown[f"{STUBS}/{name}"] = f"{final}/{path}" if path in names.kept else NOTHING
     for path, text in names.kept.items():
         tree.add_file(path, text.encode("latin-1"))
     tree.add_file("overlay.json", overlay(shown))
+
+
+def _lower(key: str, number: int) -> str:
+    """The key of a layer below the last of the PCH *key*."""
+    return _digest(key, "layer", str(number))
 
 
 def _quoted(word: str) -> str:
