@@ -17,6 +17,7 @@ from kheaders.errors import FormError
 from kheaders.externs import described, undefined
 from kheaders.forms import pchbuild
 from kheaders.forms.memory import MemoryForm
+from kheaders.forms.ordering import mark
 from kheaders.forms.pch import Options, options_of
 from kheaders.forms.pchshelf import Shelf, in_memory
 from kheaders.headers.headerset import HeaderSet
@@ -139,6 +140,87 @@ class TestChain:
     def test_a_header_that_no_kernel_has(self, built: Shelf) -> None:
         made = attempt(built, "#include <linux/none.h>\n", have=True)
         assert made.reason == "kernel 6.1.0-99-amd64 has no header <linux/none.h>"
+
+
+class TestLayers:
+    """A program sees the layers up to the last one that it needs, and nothing of those above."""
+
+    def test_what_is_in_which(self, built: Shelf) -> None:
+        found = built.locate(Options())
+        assert found is not None and len(found.form.places) == 3
+        names = found.form.names
+        assert "linux/swap.h" in names.layers[1] and "linux/tcp.h" in names.layers[2]
+        assert [names.layer([name]) for name in ("linux/kernel.h", "linux/swap.h", "linux/tcp.h")] == [0, 1, 2]
+        assert names.layer(["linux/swap.h", "linux/kernel.h"]) == 1
+        assert [names.macro("TWICE", layer) for layer in (0, 1, 2)] == [
+            (names.covered["linux/kernel.h"], mark(b" 1")),
+            (names.covered["linux/swap.h"], mark(b" 2")),
+            (names.covered["linux/tcp.h"], mark(b" 3")),
+        ]
+        assert names.macro("FADES", 0) == (names.covered["linux/kernel.h"], mark(b" 5"))
+        assert names.macro("FADES", 2) == (names.covered["linux/swap.h"], 0)
+
+    @pytest.mark.parametrize(
+        ("header", "value", "layer"),
+        [("linux/kernel.h", "TWICE + FADES", 0), ("linux/swap.h", "TWICE", 1), ("linux/tcp.h", "TWICE", 2)],
+    )
+    def test_code(self, built: Shelf, header: str, value: str, layer: int) -> None:
+        text = f"#include <{header}>\nint f(void) {{ return {value} + sizeof(number_t); }}\n"
+        made = attempt(built, text)
+        assert made.ok and made.result is not None, f"{made.reason}\n{made.result}"
+        found = built.locate(Options())
+        assert found is not None and made.place == found.form.places[layer]
+        assert compare(made.result.output, full(built.compiler, Job(text.encode())).output) == []
+
+    def test_a_name_of_a_layer_above_is_free(self, built: Shelf) -> None:
+        own = "struct segment { int own; };\nint f(struct segment *s) { return s->own; }\n"
+        assert attempt(built, f"#include <linux/kernel.h>\n{own}").ok
+        assert attempt(built, f"#include <linux/swap.h>\n{own}").ok
+        own = own.replace("segment", "request")
+        assert "declares request itself" in attempt(built, f"#include <linux/kernel.h>\n{own}").reason
+
+    def test_debug_information_is_that_of_full_headers(self, built: Shelf) -> None:
+        """A struct that the program's headers only name is no more in the object than with full headers."""
+        text = (
+            b"#include <linux/kernel.h>\nstruct segment;\nstruct { struct segment *s; } x;\nint f(void) { return 1; }\n"
+        )
+        made = attempt(built, text.decode(), debug=True)
+        assert made.ok and made.result is not None, made.reason
+        whole = full(built.compiler, Job(text, debug=True))
+        assert b"segment" in whole.output and b"length" not in whole.output
+        assert b"segment" in made.result.output and b"length" not in made.result.output
+
+    def test_one_more_on_top(self, built: Shelf) -> None:
+        text = "#include <linux/usb.h>\nstruct segment s;\nint f(struct usb *u) { return u->number; }\n"
+        assert "segment is declared in include/linux/tcp.h" in attempt(built, text, have=True).reason
+        text = text.replace("struct segment s;", "#include <linux/tcp.h>\nint g(void) { return TWICE; }")
+        made = attempt(built, text, have=True)
+        assert made.ok and made.result is not None, made.reason
+        assert compare(made.result.output, full(built.compiler, Job(text.encode())).output) == []
+
+    def test_a_lower_one_is_damaged_or_gone(self, built: Shelf) -> None:
+        found = built.locate(Options())
+        assert found is not None
+        lower = Path(found.form.places[1])
+        whole = lower.read_bytes()
+        lower.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        assert built.locate(Options()) is None
+        assert "cannot be used" in built.why(Options())
+        assert built.build(headers(), Options()).built
+        assert lower.read_bytes() == whole
+
+    def test_a_whole_one_that_cannot_be_included(self, shelf: Shelf) -> None:
+        files = {**headers().files, "include/linux/swap.h": b"struct broken { struct no_such value; };\n"}
+        del files["include/uapi/linux/bpf.h"]
+        made = shelf.build(HeaderSet(files), Options())
+        assert set(made.left_out) >= {"linux/swap.h", "linux/bio.h", "linux/tcp.h"}
+        assert [bool(names) for names in made.form.names.layers] == [True, False, True]
+        for text in (
+            "#include <linux/kernel.h>\nint f(void) { return level(); }\n",
+            "#include <net/sock.h>\nint f(struct sock *s) { return !s; }\n",
+        ):
+            made_of_it = attempt(shelf, text)
+            assert made_of_it.ok, made_of_it
 
 
 class TestRouted:

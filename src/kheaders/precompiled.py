@@ -29,7 +29,7 @@ class PchAttempt(NamedTuple):
     """Why the PCH would not do, in one line; empty if it did."""
     release: str | None = None
     place: str = ""
-    """Where the PCH lies that was used."""
+    """Where the layer of the PCH lies that was used."""
 
     @property
     def ok(self) -> bool:
@@ -92,12 +92,13 @@ def compile_with(
     place, directories = _places(job)
     # Macros of the command line were looked at when the PCH was chosen.
     own = own_macros(with_options(text, job._replace(defines=(), extra=without_defines(job.extra))), place, directories)
-    why = form.names.obstacle(program, own, form.names.layer(program.includes))
+    layer = form.names.layer(program.includes)
+    why = form.names.obstacle(program, own, layer)
     if why:
         return PchAttempt(None, why)
     with form.present(compiler, program.includes) as served:
         result = execute(compiler, job, served.flags, served.pass_fds)
-    return PchAttempt(result, _reason(compiler, job, result), form.release, form.place)
+    return PchAttempt(result, _reason(compiler, job, result), form.release, form.places[layer])
 
 
 def _located(shelf: Shelf, options: Options, headers: Callable[[], HeaderSet | None], build: bool) -> Pch | None:

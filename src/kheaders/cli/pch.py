@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from kheaders.forms.pchshelf import Pch
 
 DESCRIPTION = """\
-A PCH is a precompiled header: one file with the headers that BPF programs include most, as one compiler understood
-them. With it a program compiles many times sooner, and needs no header. It serves that compiler and those options
-only. 'kheaders compile' finds it by itself, and does without where a program would mean something else with it."""
+A PCH is a precompiled header: the headers that BPF programs include most, as one compiler understood them. With it a
+program compiles many times sooner, and needs no header. It serves that compiler and those options only. 'kheaders
+compile' finds it by itself, and does without where a program would mean something else with it."""
 
 EPILOG = """\
 examples:
@@ -27,7 +27,7 @@ examples:
   kheaders pch info                            what is in it, and which others are in the store
   kheaders pch export -o /opt/pch              for use as: clang @/opt/pch/flags -c prog.c
 
---json: path, size, release, compiler, options, headers, left_out, and:
+--json: path, size, layers, release, compiler, options, headers, left_out, and:
         build: built, seconds; info: others; export: directory
 """
 
@@ -136,6 +136,7 @@ def _facts(args: argparse.Namespace, pch: Pch) -> dict[str, Any]:
     return {
         "path": str(pch.path),
         "size": pch.size,
+        "layers": list(pch.form.places),
         "release": pch.form.release,
         "compiler": options.context(args).compiler.name,
         "options": _options(args).shown(),
