@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from builders.root import unprivileged
 from kheaders.errors import PackError
-from kheaders.newfile import Destination
+from kheaders.newfile import Destination, replacing
 
 
 def write(path: Path, *pieces: bytes) -> int:
@@ -78,3 +80,53 @@ def test_without_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with unprivileged(), pytest.raises(PackError, match="cannot be written"):
         Destination(Path("/usr/a"), PackError)
+
+
+class TestByName:
+    """As the writers of other formats write: to a name."""
+
+    def test_whole_or_not_at_all(self, tmp_path: Path) -> None:
+        place = tmp_path / "a"
+        place.write_text("old")
+        with pytest.raises(RuntimeError), replacing(place, PackError) as staged:
+            staged.write_text("half")
+            raise RuntimeError
+        assert place.read_text() == "old" and os.listdir(tmp_path) == ["a"]
+        with replacing(place, PackError) as staged:
+            staged.write_text("new")
+            assert place.read_text() == "old"
+        assert place.read_text() == "new" and os.listdir(tmp_path) == ["a"]
+        assert place.stat().st_mode & 0o777 == 0o644
+
+    def test_a_database(self, tmp_path: Path) -> None:
+        with replacing(tmp_path / "a", PackError) as staged, closing(sqlite3.connect(staged)) as database:
+            database.execute("CREATE TABLE t AS SELECT 7 AS seven")
+            database.commit()
+        assert os.listdir(tmp_path) == ["a"]
+        with closing(sqlite3.connect(tmp_path / "a")) as database:
+            assert database.execute("SELECT seven FROM t").fetchall() == [(7,)]
+
+    def test_in_the_directory_that_was_looked_at(self, tmp_path: Path) -> None:
+        """Also where another one has its name by the time the file is written."""
+        (tmp_path / "d").mkdir()
+        with replacing(tmp_path / "d/a", PackError) as staged:
+            (tmp_path / "d").rename(tmp_path / "moved")
+            (tmp_path / "d").mkdir()
+            staged.write_text("new")
+        assert os.listdir(tmp_path / "d") == []
+        assert (tmp_path / "moved/a").read_text() == "new"
+
+    def test_a_disk_that_is_full(self, tmp_path: Path) -> None:
+        with (
+            pytest.raises(PackError, match=r"a: cannot be written \(No space left on device\)"),
+            replacing(tmp_path / "a", PackError),
+            open("/dev/full", "wb", buffering=0) as full,
+        ):
+            full.write(b"x")
+        assert os.listdir(tmp_path) == []
+
+    def test_places_that_cannot_be(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "fifo")
+        for place in (tmp_path / "fifo", Path("/dev/null"), tmp_path, tmp_path / "none/a"):
+            with pytest.raises(PackError), replacing(place, PackError):
+                raise AssertionError("must not get here")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kheaders.errors import KheadersError
@@ -38,7 +38,7 @@ class Destination:
             self._file = os.open(self._staged, _NEW, 0o600, dir_fd=self._directory)
         except (OSError, ValueError) as fault:
             self._close()
-            raise self._error(fault) from fault
+            raise self.error(fault) from fault
         except KheadersError:
             self._close()
             raise
@@ -52,6 +52,11 @@ class Destination:
         os.close(self._file)
         self._close()
 
+    @property
+    def staged(self) -> Path:
+        """For those who write by name: the file, still empty, in the very directory that was looked at."""
+        return Path(f"/proc/self/fd/{self._directory}/{self._staged}")
+
     def write(self, pieces: Iterable[bytes]) -> int:
         """Write all *pieces*, give the file its name, and return its size in bytes."""
         size = 0
@@ -62,20 +67,39 @@ class Destination:
                 while view:
                     view = view[os.write(self._file, view) :]
             except OSError as error:
-                raise self._error(error) from error
+                raise self.error(error) from error
+        self.publish()
+        return size
+
+    def publish(self) -> None:
+        """Give the file, which has been written, its name."""
         try:
             os.fchmod(self._file, 0o644)
             os.fsync(self._file)
             os.rename(self._staged, self._path.name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
         except OSError as error:
-            raise self._error(error) from error
-        return size
+            raise self.error(error) from error
 
     def _close(self) -> None:
         if self._directory >= 0:
             os.close(self._directory)
             self._directory = -1
 
-    def _error(self, error: OSError | ValueError) -> KheadersError:
+    def error(self, error: OSError | ValueError) -> KheadersError:
+        """What to raise where the file cannot be written, which *error* said."""
         why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         return self._kind(f"{self._path}: cannot be written ({why})", "free space, or name another place with -o")
+
+
+@contextmanager
+def replacing(path: Path, error: type[KheadersError]) -> Iterator[Path]:
+    """A name to write a file to, which at the end appears at *path*; if the body fails, nothing is left.
+
+    As :class:`Destination`, for those who write by name. Raises *error*.
+    """
+    with Destination(path, error) as place:
+        try:
+            yield place.staged
+        except OSError as fault:
+            raise place.error(fault) from fault
+        place.publish()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
-import stat
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +13,6 @@ import pytest
 from builders.interface import ANIMALS, built, content, headers
 from kheaders.errors import BlobError
 from kheaders.interface.blob import Blob
-from kheaders.interface.place import replacing
 from kheaders.interface.program import read
 from kheaders.interface.schema import ENTRIES, KINDS, NUMBERS
 from kheaders.interface.slice import Cutter
@@ -211,31 +208,3 @@ class TestRefused:
                 Cutter(blob, ("include",)).cut(read(text, None, ()))
             except BlobError as error:
                 assert "damaged" in str(error)
-
-
-class TestReplacing:
-    def test_whole_or_not_at_all(self, tmp_path: Path) -> None:
-        place = tmp_path / "file"
-        place.write_text("old")
-        with pytest.raises(RuntimeError), replacing(place) as staged:
-            staged.write_text("half")
-            raise RuntimeError
-        assert place.read_text() == "old" and list(tmp_path.iterdir()) == [place]
-        with replacing(place) as staged:
-            staged.write_text("new")
-        assert place.read_text() == "new" and list(tmp_path.iterdir()) == [place]
-        assert stat.S_IMODE(place.stat().st_mode) == 0o644
-
-    def test_places_that_cannot_be(self, tmp_path: Path) -> None:
-        (tmp_path / "file").write_text("")
-        os.mkfifo(tmp_path / "pipe")
-        for place in (
-            tmp_path / "pipe",
-            Path("/dev/null"),
-            tmp_path,
-            tmp_path / "none/file",
-            tmp_path / "file/below",
-            tmp_path / ("n" * 300),
-        ):
-            with pytest.raises(BlobError), replacing(place):
-                raise AssertionError("must not get here")

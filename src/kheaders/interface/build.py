@@ -16,9 +16,9 @@ from kheaders.compilers.flags import RELEVANT_OPTIONS, architecture, include_dir
 from kheaders.errors import BlobError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.interface import conditions, index, umbrella, writer
-from kheaders.interface.place import replacing
 from kheaders.interface.resolver import Resolver
 from kheaders.interface.splitter import SENTINEL
+from kheaders.newfile import replacing
 from kheaders.version import VERSION
 
 Progress = Callable[[str, "int | None", "int | None"], None]
@@ -51,7 +51,7 @@ def build(
             done += piece.count(b"\n%s\n" % SENTINEL)
             stage("index", min(done, total), total)
 
-    with replacing(path) as staged:
+    with replacing(path, BlobError) as staged:
         stage("survey")
         search = include_directories(architecture(headers.srcarch or "", headers.config))
         resolver = Resolver(headers, search)

@@ -18,10 +18,10 @@ from kheaders.compression import decompress
 from kheaders.errors import ArchiveError, BlobError
 from kheaders.interface.blob import Blob
 from kheaders.interface.packing import STREAMS, Malformed, pack, unpack
-from kheaders.interface.place import replacing
 from kheaders.interface.schema import NAME_ROWS, NOTES, SCHEMA
 from kheaders.interface.verify import problems
 from kheaders.interface.writer import Content, write
+from kheaders.newfile import Destination, replacing
 
 MAGIC = b"\x89kheaders blob\r\n"
 SUFFIX = ".kheaders.xz"
@@ -41,8 +41,8 @@ def export(blob: Blob, path: Path) -> None:
         packed = list(pool.map(_compressed, (streams[name] for name in STREAMS)))
     parts = [_SIZES.pack(len(streams[name]), len(data)) + data for name, data in zip(STREAMS, packed, strict=True)]
     body = b"".join(parts)
-    with replacing(path) as staged:
-        staged.write_bytes(_HEAD.pack(MAGIC, SCHEMA, hashlib.sha256(body).digest()) + body)
+    with Destination(path, BlobError) as place:
+        place.write([_HEAD.pack(MAGIC, SCHEMA, hashlib.sha256(body).digest()), body])
 
 
 def restore(source: Path, path: Path) -> None:
@@ -53,7 +53,7 @@ def restore(source: Path, path: Path) -> None:
     except Malformed as error:
         raise BlobError(f"{source}: holds no whole blob ({error})", "export it again") from error
     del streams
-    with replacing(path) as staged:
+    with replacing(path, BlobError) as staged:
         write(content, staged)
         with Blob(staged) as made:
             wrong = problems(made)

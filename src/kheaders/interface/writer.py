@@ -61,12 +61,12 @@ def ordered(names: Collection[bytes]) -> list[bytes]:
 
 
 def write(content: Content, path: Path) -> None:
-    """Write a new blob to *path*, which must not exist. Raises BlobError."""
+    """Write a new blob to *path*, which must not exist or be empty. Raises BlobError."""
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
             _write(database, content)
     except sqlite3.Error as error:
-        raise BlobError(f"{path}: cannot be written ({error})", "free space, or name another place") from error
+        raise BlobError(f"the blob cannot be written ({error})", "free space, or name another place") from error
 
 
 def _write(database: sqlite3.Connection, content: Content) -> None:
