@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from builders import need
+from builders import need, plain_user
+from builders.archive import archive
 from builders.cli import run_main
 from builders.compilers import compilers
 from builders.mini import context, mini, mini_root
@@ -133,6 +134,17 @@ class TestFuse:
         machine.umount(place)
         assert os.listdir(place) == []
 
+    def test_killed_and_nobody_waits_for_it(self, place: Path) -> None:
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        try:
+            wait(lambda: b") Z " in Path(f"/proc/{child}/stat").read_bytes())
+            assert not Mounted(place, "fuse.kheaders", f"kheaders#6.1#{child}").alive
+        finally:
+            os.waitpid(child, 0)
+        assert Mounted(place, "fuse.kheaders", f"kheaders#6.1#{os.getpid()}").alive
+
     def test_in_use(self, fuse: None, machine: Context, place: Path) -> None:
         mounted = machine.mount(place)
         with open(place / "include/linux/mm.h", "rb"):
@@ -181,6 +193,25 @@ def test_image(root_only: None, machine: Context, place: Path) -> None:
     assert mount.find(place) is None
     machine.mount(place, image=True)  # from the store
     machine.umount(place)
+
+
+@pytest.mark.root
+def test_as_an_ordinary_user(fuse: None) -> None:
+    """By fusermount3; everything that root can do, and nothing at a directory that is not the user's."""
+    need.tool("unshare")
+    with plain_user.place(archive(mini())) as work:
+        steps = plain_user.steps(work)
+    told = {step: f"{out}{errors}" for step, _, out, errors in steps}
+    assert {step: status for step, status, _, _ in steps} == {
+        "mount": 0, "read": 0, "flags": 0, "again": 14, "busy": 14, "umount": 0, "remount": 0, "kill": 0, "dead": 14,
+        "no flags": 14, "way out": 0, "nothing": 14, "idle": 0, "idle again": 0, "not theirs": 14,
+    }, told  # fmt: skip
+    assert told["read"].encode() == mini()["include/linux/sched.h"]
+    assert "run: kheaders umount" in told["again"] and "is in use" in told["busy"]
+    assert "server of this mount is gone; run: kheaders umount" in told["dead"]
+    assert "server of this mount is gone; run: kheaders umount" in told["no flags"]
+    assert "nothing is mounted there" in told["nothing"]
+    assert "no write access" in told["not theirs"]
 
 
 class TestPlaces:

@@ -54,7 +54,14 @@ class Mounted(NamedTuple):
     @property
     def alive(self) -> bool:
         """Whether it can be used."""
-        return self.server is None or os.path.exists(f"/proc/{self.server}/stat")
+        if self.server is None:
+            return True
+        try:
+            with open(f"/proc/{self.server}/stat", "rb") as stat:
+                state = stat.read().rpartition(b") ")[2][:1]
+        except OSError:
+            return False
+        return state not in b"ZX"  # killed, and nobody has waited for it yet: some containers never do
 
 
 def find(directory: Path) -> Mounted | None:
@@ -143,14 +150,14 @@ def unmount(directory: Path, store: Store, *, lazy: bool = False) -> Mounted:
 def identity(directory: Path) -> HeaderSet:
     """The two headers of a mounted or extracted tree that flags depend on. Raises FormError."""
     files = {}
+    mounted = find(directory)
+    if mounted is not None and not mounted.alive:
+        raise dead(mounted)  # though the kernel may still have these two in its cache
     for name in ("autoconf.h", "utsrelease.h"):
         path = f"include/generated/{name}"
         try:
             files[path] = (directory / path).read_bytes()
         except OSError as error:
-            mounted = find(directory)
-            if mounted is not None and not mounted.alive:
-                raise dead(mounted) from error
             raise FormError(f"{directory / path}: cannot be read ({error.strerror})", "mount headers there") from error
     return HeaderSet(files, name=str(directory))
 
