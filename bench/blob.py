@@ -14,7 +14,6 @@ The headers are the distribution's (tests/builders/kernel_archive.py). Exit stat
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
@@ -32,16 +31,14 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(CHECKOUT / "bench"), str(CHECKOUT / "tests")]
 
 from bars import draw  # noqa: E402
+from setting import CANNOT, EXAMPLES, KHEADERS, Missing, arguments, cannot, prepared  # noqa: E402
 
-from builders.kernel_archive import Unobtainable, obtain  # noqa: E402
-from kheaders.compilers.find import Compiler, find  # noqa: E402
+from kheaders.compilers.find import Compiler  # noqa: E402
 from kheaders.compilers.flags import architecture, slice_flags, version_of  # noqa: E402
 from kheaders.forms.directory import extract  # noqa: E402
 from kheaders.headers.headerset import HeaderSet  # noqa: E402
 from kheaders.interface.blob import Blob  # noqa: E402
 
-KHEADERS = str(Path(sys.executable).with_name("kheaders"))
-EXAMPLES = sorted((CHECKOUT / "examples").glob("*.bpf.c"))
 WAYS = ("full headers", "vmlinux.h", "slice", "empty program")
 
 CUT = """
@@ -70,10 +67,6 @@ print(os.wait4(child, 0)[2].ru_maxrss)
 """Run by a small process: a child's peak starts with its parent's, and this program is larger than a compiler."""
 
 
-class Missing(Exception):
-    """Something that the measurement needs is not on this machine."""
-
-
 def peak(argv: Sequence[str], env: Mapping[str, str] | None = None) -> float:
     """Peak memory in MiB of the largest process of one run."""
     command = [sys.executable, "-S", "-E", "-c", PEAK, *argv]
@@ -87,9 +80,13 @@ def peak_of_all(argv: Sequence[str], env: Mapping[str, str]) -> float:
     with subprocess.Popen(
         argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **env}
     ) as child:
-        while child.poll() is None:
-            highest = max(highest, sum(map(proportional, family(child.pid))))
-            time.sleep(0.05)
+        try:
+            while child.poll() is None:
+                highest = max(highest, sum(map(proportional, family(child.pid))))
+                time.sleep(0.05)
+        except BaseException:
+            child.kill()
+            raise
     if child.returncode:
         raise Missing(f"{' '.join(argv[:3])} …: status {child.returncode}")
     return highest / 1024
@@ -291,18 +288,9 @@ def table(found: dict[str, Any]) -> str:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="Measure blobs and slices, as ratios in one run.")
-    parser.add_argument("--runs", type=int, default=7, help="rounds after one warm-up (default 7)")
-    parser.add_argument("--cc", help="the compiler (default: ziglang's, else the system's)")
-    parser.add_argument("--json", type=Path, help="write the measurements here")
-    parser.add_argument("--svg", type=Path, help="draw the compile step here")
-    args = parser.parse_args()
-    shm = Path("/dev/shm")
+    args = arguments("Measure blobs and slices, as ratios in one run.", 7).parse_args()
     try:
-        archive = obtain().archive
-        compiler = find(args.cc)
-        with tempfile.TemporaryDirectory(prefix="kheaders-bench-", dir=shm if shm.is_dir() else None) as name:
-            work = Path(name)
+        with prepared(args.cc) as (work, archive, compiler):
             with archive.open("rb") as stream:
                 headers = HeaderSet.from_archive(stream)
             blob, built = build(work, archive)
@@ -321,9 +309,8 @@ def main() -> int:
                 "processes": list(whole_process(work, blob, archive, compiler, headers, args.runs)),
                 "cold_cut_ms": cold,
             }
-    except (Missing, Unobtainable) as error:
-        print(f"cannot measure: {error}", file=sys.stderr)
-        return 77
+    except CANNOT as error:
+        return cannot(error)
     print(table(found))
     if args.json:
         args.json.write_text(json.dumps(found, indent=1))

@@ -16,7 +16,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ sys.path[:0] = [str(CHECKOUT / "bench"), str(CHECKOUT / "tests"), str(CHECKOUT /
 
 from builders import bcc, kernel_archive  # noqa: E402
 from builders.kernel_archive import Unobtainable  # noqa: E402
+from harness import workspace  # noqa: E402
 
 WANTED = 0.2
 ARGUMENTS: Mapping[str, str] = {
@@ -94,8 +94,8 @@ def main() -> int:
     except (Unobtainable, OSError) as error:
         print(f"no bcc or no headers: {error}", file=sys.stderr)
         return 77
-    with tempfile.TemporaryDirectory(prefix="kheaders-bench-") as made:
-        rows = measured(Path(made), root, headers.archive, args.tools.split(",") if args.tools else [], args.runs)
+    with workspace() as work:
+        rows = measured(work, root, headers.archive, args.tools.split(",") if args.tools else [], args.runs)
     return report(rows, as_json=args.json)
 
 

@@ -6,7 +6,8 @@ For each form: the time from nothing (headers as an archive, nothing cached) to 
 further ``kheaders compile`` (of the compiler alone where a build uses flags, as it does with a mount); memory held
 while nothing is compiled; bytes on disk. Then what the forms are held to, as ratios within one run:
 
-1. a PCH is built in at most 2 x one compile from full headers
+1. a PCH is built in at most 2 x one compile from full headers: of a program that includes the same headers, of the
+   longest and of the median example, and as whole commands
 2. a compile with it is at least 5 x as fast as from full headers with -g, 10 x without
 3. first read from a mount: at most 1.1 x `xz -dc archive`
 4. a compile from full headers through the mount: at most 1.5 x the same from tmpfs
@@ -17,17 +18,16 @@ Exit status 1 means that a number was missed, 77 that something needed is not he
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,13 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(CHECKOUT / "bench"), str(CHECKOUT / "tests")]
 
 from bars import draw  # noqa: E402
+from setting import CANNOT, EXAMPLES, KHEADERS, arguments, cannot, prepared  # noqa: E402
 
-from builders.kernel_archive import Unobtainable, obtain  # noqa: E402
 from harness import fresh_directory  # noqa: E402
 from kheaders import Context  # noqa: E402
-from kheaders.compilers.find import Compiler, find  # noqa: E402
-from kheaders.errors import FormError, KheadersError, ToolMissing  # noqa: E402
+from kheaders.compilers.find import Compiler  # noqa: E402
+from kheaders.errors import KheadersError, ToolMissing  # noqa: E402
 
-KHEADERS = str(Path(sys.executable).with_name("kheaders"))
-EXAMPLES = sorted((CHECKOUT / "examples").glob("*.bpf.c"))
 PROGRAM = CHECKOUT / "examples/tcp_rtt.bpf.c"
 FORGOTTEN = 62
 """Seconds after which a mount's server has given up what it unpacked."""
@@ -97,10 +95,11 @@ class Bench:
         """``kheaders compile`` of the program."""
         return self.command("compile", "-g", "-o", str(self.work / "o.o"), *more, str(PROGRAM), headers=headers)
 
-    def once(self, argv: Sequence[str]) -> float:
+    def once(self, argv: Sequence[str], pass_fds: Sequence[int] = ()) -> float:
         """Seconds of one run. Raises KheadersError with what it printed."""
         start = time.perf_counter()
-        done = subprocess.run(argv, env={**os.environ, **self.env}, capture_output=True, check=False)
+        env = {**os.environ, **self.env}
+        done = subprocess.run(argv, env=env, capture_output=True, check=False, pass_fds=pass_fds)
         seconds = time.perf_counter() - start
         if done.returncode:
             raise KheadersError(f"{shlex.join(argv[:4])} …: {done.stderr.decode(errors='replace').strip()[-300:]}")
@@ -231,8 +230,8 @@ def bars_to_keep(bench: Bench) -> Iterator[dict[str, Any]]:
 
 def pch_numbers(bench: Bench, flags: list[str], row: Callable[..., dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Building a PCH, and compiling with it."""
-    from kheaders.forms.pch import Options
     from kheaders.forms.pchbuild import Setting, build
+    from kheaders.interface.program import read
 
     context = bench.context(headers=True)
     headers = context.find().headers
@@ -242,28 +241,42 @@ def pch_numbers(bench: Bench, flags: list[str], row: Callable[..., dict[str, Any
         build(Setting(headers, bench.compiler, ("-O2",)))
         return time.perf_counter() - start
 
-    worst = max(EXAMPLES, key=lambda path: bench.once([*by_flags(bench, flags)[:-1], str(path)]))
-    full = [*by_flags(bench, flags, "-g")[:-1], str(worst)]
+    def full(program: Path) -> Callable[[], float]:
+        return lambda: bench.once([*by_flags(bench, flags, "-g", "-I", str(CHECKOUT))[:-1], str(program)])
+
+    ordered = sorted(EXAMPLES, key=lambda path: full(path)())
+    usual, longest = ordered[len(ordered) // 2], ordered[-1]
     same = bench.work / "same.c"
     names = build(Setting(headers, bench.compiler, ("-O2",))).names.umbrella
     same.write_text(
-        "".join(f"#include <{name}>\n" for name in names) + worst.read_text().replace('"bpf_', '"examples/bpf_')
+        "".join(f"#include <{name}>\n" for name in names) + longest.read_text().replace('"bpf_', '"examples/bpf_')
     )
-    alike = [*by_flags(bench, flags, "-g", "-I", str(CHECKOUT))[:-1], str(same)]
-    ratios = bench.turns(built, lambda: bench.once(alike), lambda: bench.once(full))
+    ratios = bench.turns(built, full(same), full(longest), full(usual))
     yield row("PCH built, x one compile from full headers of a program that includes the same", ratios[1], 2.0)
-    yield row(f"PCH built, x one compile from full headers of {worst.name}", ratios[2], 2.0)
-    context.build_pch()
-    shelf = bench.context(headers=False).pch_shelf()
-    found = shelf.locate(Options())
-    assert found is not None
-    words = shelf.flags(found, Options())
+    yield row(f"PCH built, x one compile from full headers of {longest.name}, the longest", ratios[2], 2.0)
+    yield row(f"PCH built, x one compile from full headers of {usual.name}, the median", ratios[3], 2.0)
+
+    def command(*words: str) -> Callable[[], float]:
+        def run() -> float:
+            bench.cold()
+            return bench.once(words)
+
+        return run
+
+    memory = command(*bench.compile("--form", "memory"))
+    ratios = bench.turns(command(*bench.command("pch", "build")), memory)
+    yield row(f"whole 'kheaders pch build', x whole 'kheaders compile --form memory' of {PROGRAM.name}", ratios[1], 2.0)
+    form = context.build_pch().form
     for debug, limit in (("-g", 5.0), ("", 10.0)):
         ratios = []
         for example in EXAMPLES:
-            more = [debug] if debug else []
-            plain, quick = ([*by_flags(bench, f, *more)[:-1], str(example)] for f in (flags, words))
-            ratio = bench.turns(lambda argv=plain: bench.once(argv), lambda argv=quick: bench.once(argv))[1]  # type: ignore[misc]
+            text = example.read_bytes()
+            with form.present(bench.compiler, read(text, str(example.parent), []).includes) as served:
+                more = [debug] if debug else []
+                plain, quick = (
+                    [*by_flags(bench, words, *more)[:-1], str(example)] for words in (flags, list(served.flags))
+                )
+                ratio = bench.turns(partial(bench.once, plain), partial(bench.once, quick, served.pass_fds))[1]
             ratios.append(ratio)
             print(f"    {example.name} {debug or 'without -g'}: {ratio:.1f} x", file=sys.stderr)
         yield row(f"compile step with the PCH, {debug or 'without -g'}, x as fast as full headers (median program)",
@@ -307,28 +320,18 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="Measure every form, and what they are held to.")
-    parser.add_argument("--runs", type=int, default=5, help="rounds after one warm-up (default 5)")
-    parser.add_argument("--cc", help="the compiler (default: ziglang's, else the system's)")
-    parser.add_argument("--json", type=Path, help="write the measurements here")
-    parser.add_argument("--svg", type=Path, help="draw the forms here")
+    parser = arguments("Measure every form, and what they are held to.", 5)
     parser.add_argument("--page", type=Path, help="put the table into this document, between its two markers")
     parser.add_argument("--only", choices=("forms", "bars"), help="one half of the measurements")
     args = parser.parse_args()
-    shm = Path("/dev/shm")
     try:
-        archive = obtain().archive
-        compiler = find(args.cc)
-        with tempfile.TemporaryDirectory(prefix="kheaders-bench-", dir=shm if shm.is_dir() else None) as name:
-            copy = Path(name) / "kheaders.tar.xz"
-            copy.write_bytes(archive.read_bytes())
-            bench = Bench(Path(name), copy, compiler, args.runs)
+        with prepared(args.cc) as (work, archive, compiler):
+            bench = Bench(work, archive, compiler, args.runs)
             release = bench.release
             rows = list(forms(bench)) if args.only != "bars" else []
             kept = list(bars_to_keep(bench)) if args.only != "forms" else []
-    except (Unobtainable, FormError, ToolMissing) as error:
-        print(f"cannot measure: {error}", file=sys.stderr)
-        return 77
+    except CANNOT as error:
+        return cannot(error)
     told = f"{compiler.name}, headers of {release}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
     print(told)
     if rows:

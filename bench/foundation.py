@@ -22,7 +22,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +29,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(CHECKOUT / "bench"), str(CHECKOUT / "tests")]
 
 from builders.kernel_archive import Unobtainable, obtain  # noqa: E402
-from harness import Command, CommandFailed, Comparison, compare, fresh_directory, python, report  # noqa: E402
+from harness import Command, CommandFailed, Comparison, compare, fresh_directory, python, report, workspace  # noqa: E402
 
 EXAMPLE = CHECKOUT / "examples/tcp_rtt.bpf.c"
 KHEADERS = str(Path(sys.executable).with_name("kheaders"))
@@ -140,9 +139,7 @@ def main() -> int:
     except Unobtainable as error:
         print(f"cannot measure: {error}", file=sys.stderr)
         return 77
-    shm = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="kheaders-bench-", dir=shm if shm.is_dir() else None) as name:
-        work = Path(name)
+    with workspace() as work:
         on_tmpfs = Path(shutil.copy(archive, work))
         comparisons: list[Comparison] = []
         failed = False

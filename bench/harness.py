@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,12 @@ def once(command: Command) -> Times:
         actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
         start = time.perf_counter()
         child = os.posix_spawnp(command.argv[0], list(command.argv), os.environ | command.env, file_actions=actions)
-        _, status, usage = os.wait4(child, 0)
+        try:
+            _, status, usage = os.wait4(child, 0)
+        except BaseException:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise
         wall = time.perf_counter() - start
         if status != 0:
             errors = os.pread(log, 1 << 16, 0).decode(errors="replace").strip()
@@ -134,6 +143,26 @@ def report(comparisons: Sequence[Comparison], *, as_json: bool) -> int:
 def python(code: str, *arguments: str | os.PathLike[str]) -> list[str]:
     """The words that run *code* in this interpreter."""
     return [sys.executable, "-c", code, *(os.fspath(a) for a in arguments)]
+
+
+@contextmanager
+def workspace() -> Iterator[Path]:
+    """A private directory, on tmpfs where there is one, for the time of the body.
+
+    It does not outlive a bench that is told to end: SIGTERM and SIGHUP leave the body as SystemExit.
+    """
+
+    def end(number: int, frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    shm = Path("/dev/shm")
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with tempfile.TemporaryDirectory(prefix="kheaders-bench-", dir=shm if shm.is_dir() else None) as name:
+            yield Path(name)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def fresh_directory(path: Path) -> Callable[[], None]:

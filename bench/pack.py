@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -20,7 +19,7 @@ sys.path[:0] = [str(CHECKOUT / "bench"), str(CHECKOUT / "tests")]
 
 from builders import kernel_script  # noqa: E402
 from builders.kernel_archive import Unobtainable  # noqa: E402
-from harness import Command, CommandFailed, compare, fresh_directory, python, report  # noqa: E402
+from harness import Command, CommandFailed, compare, fresh_directory, python, report, workspace  # noqa: E402
 
 LIMIT = 0.2
 SCRIPT = """
@@ -49,8 +48,8 @@ def main() -> int:
     except Unobtainable as error:
         print(f"no source of a real kernel: {error}", file=sys.stderr)
         return 77
-    with tempfile.TemporaryDirectory(prefix="kheaders-bench-") as made:
-        work, out = Path(made, "script"), Path(made, "ours.tar.xz")
+    with workspace() as made:
+        work, out = made / "script", made / "ours.tar.xz"
         level = ["--level", args.level] if args.level else []
         kheaders = str(Path(sys.executable).with_name("kheaders"))
         ours = Command(
