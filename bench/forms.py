@@ -133,11 +133,12 @@ def mounted(bench: Bench, *more: str) -> Iterator[dict[str, Any]]:
 
 
 def resident(pid: int) -> float:
-    """MB of memory that a process holds."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    return 0
+    """MB of memory that a process holds; 0 for one that has ended, also where nobody has waited for it."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return 0
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmRSS:")), 0.0)
 
 
 def on_disk(*places: Path) -> float:
@@ -304,7 +305,7 @@ def mount_numbers(bench: Bench, flags: list[str], row: Callable[..., dict[str, A
         time.sleep(FORGOTTEN)
         yield row("resident memory of the mount's server while idle, MB", resident(facts["server"]), 60)
         pid = facts["server"]
-    yield row("processes of the mount after unmounting", float(os.path.exists(f"/proc/{pid}")), 0)
+    yield row("memory of the mount's server after unmounting, MB", resident(pid), 0)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
