@@ -13,6 +13,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from builders.debian import CACHE, Debian
@@ -20,18 +21,24 @@ from builders.guest.kernels import merge
 from builders.kernel_archive import Unobtainable
 
 SUITE = "bookworm"
-PACKAGES = (
-    "python3.11",
-    "kmod",
-    "libbpf1",
-    "dash",
-    "coreutils",
-    "util-linux",
-    "mount",
-    "tar",
-    "sed",
-)
+PACKAGES = ("python3.11", "kmod", "libbpf1", "dash", "coreutils", "util-linux", "mount", "tar", "sed")
 MEGABYTES = 900
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is in an image; *label* begins its name in the cache."""
+
+    label: str
+    packages: tuple[str, ...]
+    compiler: bool
+    """Whether the embedded compiler is in it."""
+
+
+PLAIN = Content("root", PACKAGES, compiler=True)
+CONSUMERS = Content("consumers", (*PACKAGES, "bpfcc-tools", "bpftrace"), compiler=False)
+"""With tools that compile by themselves; they bring LLVM as libraries, and kheaders has no compiler of its own there."""
+
 _SIGNATURE, _START = 0x6B686472, 2048
 ROOT = f"PARTUUID={_SIGNATURE:08x}-01"
 """The value of ``root=``: the partition table's signature and the partition's number (block/early-lookup.c)."""
@@ -66,18 +73,19 @@ sleep 60
 """
 
 
-def root_image() -> Path:
+def root_image(content: Content = PLAIN) -> Path:
     """The image, made once for each set of packages and compiler. Not to be changed. Raises Unobtainable."""
     debian = Debian(SUITE)
-    names = debian.closure([*PACKAGES])
+    names = debian.closure([*content.packages])
     packages = debian.fetch(names)
-    zig = _zig()
-    told = "\n".join([*(package.name for package in packages), str(zig.stat().st_size), INIT, ROOT, str(MEGABYTES)])
-    final = CACHE() / "guest" / f"root-{hashlib.sha256(told.encode()).hexdigest()[:12]}.img"
+    zig = _zig() if content.compiler else None
+    size = str(zig.stat().st_size) if zig is not None else ""
+    told = "\n".join([*(package.name for package in packages), size, INIT, ROOT, str(MEGABYTES)])
+    final = CACHE() / "guest" / f"{content.label}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.img"
     if final.exists():
         return final
     final.parent.mkdir(parents=True, exist_ok=True)
-    for old in final.parent.glob("root-*.img"):
+    for old in final.parent.glob(f"{content.label}-*.img"):
         old.unlink()
     part = final.with_name(f"part-{os.getpid()}")
     with tempfile.TemporaryDirectory(prefix="vm-root-") as place:
@@ -118,7 +126,7 @@ def _partition_table() -> bytes:
     return struct.pack("<440xIH", _SIGNATURE, 0) + entry.ljust(64, b"\0") + b"\x55\xaa"
 
 
-def _complete(root: Path, zig: Path) -> None:
+def _complete(root: Path, zig: Path | None) -> None:
     merge(root)
     for name in ("usr/share/doc", "usr/share/locale", "usr/share/man", "usr/share/info", "usr/include"):
         shutil.rmtree(root / name, ignore_errors=True)
@@ -131,7 +139,11 @@ def _complete(root: Path, zig: Path) -> None:
     (root / "etc/group").write_text("root:x:0:\nuser:x:1000:\n")
     (root / "init").write_text(INIT)
     (root / "init").chmod(0o755)
-    compiler = root / "opt/ziglang"
+    if zig is not None:
+        _put_compiler(root / "opt/ziglang", zig)
+
+
+def _put_compiler(compiler: Path, zig: Path) -> None:
     (compiler / "lib").mkdir(parents=True)
     shutil.copy2(zig, compiler / "zig")
     shutil.copytree(zig.parent / "lib/include", compiler / "lib/include")
