@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from builders import bcc, need
-from kheaders.consumers import bpftrace
+from kheaders.consumers import bpftrace, kernelsource
 from kheaders.interface.blob import Blob
 
 SCRIPT = b"#include <linux/animals.h>\nBEGIN { print(((struct animal *)0)->kind); }\n"
@@ -82,11 +83,66 @@ def test_what_the_script_names_is_there(blob: Blob, tmp_path: Path) -> None:
     assert (tmp_path / "include/linux/animals.h").read_bytes() == b""
 
 
-def test_every_branch_counts(blob: Blob, tmp_path: Path) -> None:
-    assert (
-        bpftrace.prepare(blob, b"#ifndef BPFTRACE_HAVE_BTF\n" + SCRIPT.replace(b"\n", b"\n#endif\n", 1), tmp_path) == ""
-    )
-    assert b"struct animal {" in (tmp_path / "include/linux/kconfig.h").read_bytes()
+def test_headers_for_kernels_without_btf_do_not_hide_the_types_of_those_with(blob: Blob, tmp_path: Path) -> None:
+    script = b"#ifndef BPFTRACE_HAVE_BTF\n" + SCRIPT.replace(b"\n", b"\n#endif\n", 1)
+    assert bpftrace.prepare(blob, script, tmp_path) == ""
+    config = (tmp_path / "include/linux/kconfig.h").read_bytes()
+    with_btf, mark, without = config.partition(b"\n#else\n")
+    assert with_btf.startswith(b"#pragma once\n#ifdef BPFTRACE_HAVE_BTF\n") and mark
+    assert b"struct animal {" not in with_btf and b"struct animal {" in without
+    assert without.endswith(b"#endif\n")
+
+
+def test_headers_for_all_kernels_are_there_for_both(blob: Blob, tmp_path: Path) -> None:
+    assert bpftrace.prepare(blob, SCRIPT, tmp_path) == ""
+    config = (tmp_path / "include/linux/kconfig.h").read_bytes()
+    assert b"struct animal {" in config.partition(b"\n#else\n")[0]
+
+
+@pytest.mark.slow
+def test_a_script_with_btf_and_one_without_find_what_they_include(debian_blob: Path, tmp_path: Path) -> None:
+    script = b"""
+        #ifndef BPFTRACE_HAVE_BTF
+        #include <linux/socket.h>
+        #include <net/sock.h>
+        #else
+        #include <sys/socket.h>
+        #endif
+        kprobe:tcp_connect { if (((struct sock *)arg0)->__sk_common.skc_family == AF_INET6) { printf("%d", AF_INET); } }
+    """
+    libc = tmp_path / "libc/sys/socket.h"
+    with Blob(debian_blob) as blob:
+        assert bpftrace.prepare(blob, script, tmp_path / "small", ()) == ""
+        libc.parent.mkdir(parents=True)
+        libc.touch()
+        assert bpftrace.prepare(blob, script, tmp_path / "usual", (str(tmp_path / "libc"),)) == ""
+    assert not (tmp_path / "usual/include/sys").exists()
+    names = "AF_INET", "AF_INET6", "sizeof(struct sock_common)", "sizeof(pid_t)"
+    assert _values(tmp_path / "small", names[:2], "sys/socket.h", "-DBPFTRACE_HAVE_BTF") == [2, 10]
+    # net/sock.h of a kernel with IPv6 and namespaces; the description of any tracepoint may name a pid_t
+    assert _values(tmp_path / "small", names, "net/sock.h") == [2, 10, 136, 4]
+
+
+def _values(place: Path, expressions: Sequence[str], header: str, *flags: str) -> list[int]:
+    """What *expressions* are worth for a compiler that reads *header* as bpftrace does."""
+    clang = need.tool("clang")
+    source = place / "values.c"
+    lines = "".join(f"unsigned value_{number} = {text};\n" for number, text in enumerate(expressions))
+    source.write_text(f"#include <linux/types.h>\n#include <{header}>\n{lines}")
+    include = place / "include"
+    argv: list[str | Path] = [
+        clang,
+        "-target",
+        "x86_64",
+        "-nostdinc",
+        "-I",
+        include,
+        "-include",
+        include / kernelsource.CONFIG,
+    ]
+    done = subprocess.run([*argv, *flags, "-S", "-w", source, "-o", "-"], capture_output=True, text=True, check=True)
+    found = re.findall(r"^value_(\d+):\n\s+\.(?:long|zero)\s+(\d+)", done.stdout, re.MULTILINE)
+    return [int(value) for _, value in sorted(found)]
 
 
 @pytest.mark.root

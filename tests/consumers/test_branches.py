@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kheaders.consumers.branches import included
+from kheaders.consumers.branches import counting, included
 
 
 def on(option: str) -> bool:
@@ -28,3 +28,20 @@ def on(option: str) -> bool:
 )
 def test_lines_that_may_count(text: str, expected: set[str]) -> None:
     assert included(text.encode(), on) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "with_btf", "without"),
+    [
+        ("a\n#ifndef BTF\nb\n#else\nc\n#endif\nd\n", "acd", "abd"),
+        ("#ifdef BTF // a word\nb\n#endif\nd\n", "bd", "d"),
+        ("#if defined(BTF)\nb\n#elif X\nc\n#else\nd\n#endif\n", "b", "cd"),
+        ("#ifdef OTHER\nb\n#ifdef BTF\nc\n#endif\n#else\nd\n#endif\n", "bcd", "bd"),
+        ("#ifndef BTF\n#include <b>\n#ifdef X\nc\n#else\nd\n#endif\n#endif\n", "", "#include <b>cd"),
+        ("#define a\nb\n", "#define ab", "#define ab"),
+        ("#ifndef BTF\nb", "", "b"),
+    ],
+)
+def test_what_may_count(text: str, with_btf: str, without: str) -> None:
+    found = [counting(text.encode(), {"BTF": defined}.get).decode() for defined in (True, False)]
+    assert [part.replace("\n", "") for part in found] == [with_btf, without]

@@ -11,9 +11,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kheaders.consumers import kernelsource
+from kheaders.consumers import branches, kernelsource
 from kheaders.forms.slice import SliceForm
 from kheaders.interface.blob import Blob
+from kheaders.interface.slice import Slice
 
 VARIABLES = ("BPFTRACE_KERNEL_SOURCE", "BPFTRACE_KERNEL_BUILD")
 """Where bpftrace looks for headers: those of the source, and those that the build made."""
@@ -22,7 +23,14 @@ _NAME = "bpftrace"
 _VALUED = frozenset(("-f", "-o", "-B", "-p", "-c", "-I", "--include", "-l", "--usdt-file-activation", "--emit-elf"))
 _INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include\b", re.MULTILINE)
 _SCRIPT_LIMIT = 1 << 22
-_BRANCHES = re.compile(rb"^[ \t]*#[ \t]*(?:if|ifdef|ifndef|else|elif|endif)\b[^\n]*", re.MULTILINE)
+_HAVE_BTF = "BPFTRACE_HAVE_BTF"
+"""What bpftrace defines where it takes types from BTF; scripts include headers where it does not."""
+_TYPES = "linux/types.h"
+_STAND_INS = {"sys/socket.h": "linux/socket.h"}
+"""Headers of the C library that scripts with BTF take macros from → the kernel's headers that have them too."""
+_SOCKET_MACRO = re.compile(rb"\b(?:AF|PF|SOL|MSG)_\w+")
+SYSTEM = ("/usr/local/include", "/usr/include", f"/usr/include/{os.uname().machine}-linux-gnu")
+"""Where bpftrace looks for headers that are not the kernel's."""
 
 
 def script(command: Sequence[str]) -> bytes | None:
@@ -49,23 +57,59 @@ def script(command: Sequence[str]) -> bytes | None:
     return text if text is not None and _INCLUDE.search(text) else None
 
 
-def prepare(blob: Blob, text: bytes, directory: Path) -> str:
+def prepare(blob: Blob, text: bytes, directory: Path, system: Sequence[str] = SYSTEM) -> str:
     """Write what the script *text* needs below *directory*; the reason why no slice will do, or nothing.
+
+    bpftrace first reads a script with types from BTF and ``BPFTRACE_HAVE_BTF``. If types that the script includes get
+    in the way of these, it reads the script once more without BTF, and ``linux/types.h`` before it. Each time it finds
+    what it would find among all headers. *system* are the directories of the C library's headers.
 
     Raises BlobError, StoreError.
     """
     form = SliceForm(blob)
-    # scripts include headers where bpftrace has no BTF; that the include lines are there does no harm where it has
-    program = form.program(_BRANCHES.sub(b"", text.partition(b"\n")[2] if text.startswith(b"#!") else text), None, ())
-    piece = form.cut(program._replace(declared=frozenset(), uncertain=False))
-    if piece.failed:
-        return "{} cannot be included: {}".format(*piece.failed[0])
-    if piece.doubt:
-        return piece.doubt
-    texts = {name: piece.stubs.get(name, b"") for name in piece.includes}
-    texts[kernelsource.CONFIG] = b"#pragma once\n" + piece.first
+    if text.startswith(b"#!"):
+        text = text.partition(b"\n")[2]
+    basic = _basic_types(blob, form)
+    halves: list[Slice] = []
+    for has_btf in (True, False):
+        part = branches.counting(text, {_HAVE_BTF: has_btf}.get)
+        program = form.program(part if has_btf else b"#include <%s>\n%s" % (_TYPES.encode(), part), None, ())
+        words = program.words if has_btf else program.words | basic
+        # what looks like a declaration is none: scripts are not C
+        piece = form.cut(program._replace(declared=frozenset(), uncertain=False, words=words))
+        if piece.failed:
+            return "{} cannot be included: {}".format(*piece.failed[0])
+        if piece.doubt:
+            return piece.doubt
+        halves.append(piece)
+    names = {name for piece in halves for name in piece.includes}
+    texts = {name: _either(*(piece.stubs.get(name, b"") for piece in halves)) for name in names}
+    for name, kernels in _STAND_INS.items():
+        if name in halves[0].unknown + halves[1].unknown and not _found(name, system):
+            macros = b" ".join(sorted(set(_SOCKET_MACRO.findall(text))))
+            own = form.cut(form.program(b"#include <%s>\n%s\n" % (kernels.encode(), macros), None, ()))
+            texts[name] = b"#pragma once\n" + own.first
+    texts[kernelsource.CONFIG] = b"#pragma once\n" + _either(*(piece.first for piece in halves))
     kernelsource.write(directory, texts)
     return ""
+
+
+def _either(with_btf: bytes, without: bytes) -> bytes:
+    """C text that is the one or the other."""
+    if with_btf == without:
+        return with_btf
+    return b"#ifdef %s\n%s\n#else\n%s\n#endif\n" % (_HAVE_BTF.encode(), with_btf, without)
+
+
+def _basic_types(blob: Blob, form: SliceForm) -> frozenset[str]:
+    """The words of ``linux/types.h``: descriptions of tracepoints, which scripts do not show, use its types."""
+    number = blob.file_numbers.get(f"include/{_TYPES}")
+    found = [declaration for declaration, file in enumerate(blob.array("decl_files")) if file == number]
+    return form.program(b"\n".join(map(blob.declaration, found)), None, ()).words
+
+
+def _found(name: str, places: Sequence[str]) -> bool:
+    return any(os.path.isfile(os.path.join(place, name)) for place in places)
 
 
 def _read(path: str) -> bytes | None:
