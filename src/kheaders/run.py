@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -107,36 +107,60 @@ _KERNELS = 0
 """``si_code`` is above it where the kernel sends a signal: a terminal does to its whole group (sigaction(2))."""
 
 
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
 def attended(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run *argv* in this process's place at the terminal and return its status: below zero the signal that ended it.
 
     Its input and output are this process's own, *env* is its whole environment. Signals that others send to this
-    process are passed on. It stays in this process's group, where what the terminal sends reaches it by itself.
+    process are passed on; SIGKILL, which no process can pass on, is by the kernel. It stays in this process's group,
+    where what the terminal sends reaches it by itself.
 
     Raises ToolMissing if there is no such program.
     """
     import signal
+    import subprocess
 
     passed = {getattr(signal, name) for name in _PASSED_ON}
     waited = {*passed, signal.SIGCHLD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
     try:
-        usual = [signal.SIGPIPE, signal.SIGXFSZ]  # Python ignores these, and children would inherit that
+        bound = _bound_to_this_process(before)
         try:
-            child = os.posix_spawnp(argv[0], list(argv), dict(env), setsigmask=before, setsigdef=usual)
+            # descriptors that this process was given are for the tool; all that Python opens are closed on exec
+            child = subprocess.Popen(list(argv), env=dict(env), close_fds=False, preexec_fn=bound)
         except FileNotFoundError as error:
             raise ToolMissing(f"{argv[0]}: no such program", "install it or correct PATH") from error
         except (OSError, ValueError) as error:
             raise ToolMissing(f"{argv[0]}: cannot be run ({error})", "check its name and permissions") from error
-        while True:
-            done, status = os.waitpid(child, os.WNOHANG)
-            if done:
-                return os.waitstatus_to_exitcode(status)
+        while child.poll() is None:
             told = signal.sigwaitinfo(waited)
             if told.si_signo in passed and told.si_code <= _KERNELS:
-                os.kill(child, told.si_signo)  # it is there or a zombie: only this process waits for it
+                os.kill(child.pid, told.si_signo)  # it is there or a zombie: only this process waits for it
+        return child.returncode
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _bound_to_this_process(mask: Iterable[int]) -> Callable[[], None]:
+    """What a child does before its program starts: set its signal *mask*, and ask to be killed if this process ends.
+
+    The kernel forgets the latter where the program is one that gains rights, as sudo does (prctl(2)).
+    """
+    import ctypes
+    import signal
+
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def bind() -> None:
+        prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
+        if os.getppid() != parent:  # it ended before the kernel was asked
+            os.kill(os.getpid(), signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    return bind
 
 
 class Running:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -72,6 +73,41 @@ def test_signals_reach_the_tool(places: tuple[str, ...], empty_root: tuple[str, 
         assert child.stdout.readline() == b"ready\n"
         child.send_signal(number)
         assert child.wait(60) == 42
+
+
+def test_a_tool_does_not_outlive_its_killed_kheaders(places: tuple[str, ...], empty_root: tuple[str, ...]) -> None:
+    argv = [sys.executable, "-m", "kheaders", "exec", *places, *empty_root, "--", "sh", "-c", "echo ready; exec cat"]
+    read, write = os.pipe()  # only the tool holds its end when the writer here is closed
+    try:
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=write) as child:
+            os.close(write)
+            assert os.read(read, 100) == b"ready\n"
+            child.kill()
+            child.wait(60)
+            assert select.select([read], [], [], 60)[0], "the tool still runs"
+            assert os.read(read, 100) == b""
+    finally:
+        os.close(read)
+
+
+def test_descriptors_that_were_given_are_the_tools(empty_root: tuple[str, ...], places: tuple[str, ...]) -> None:
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as reader:
+        argv = [
+            sys.executable,
+            "-m",
+            "kheaders",
+            "exec",
+            *places,
+            *empty_root,
+            "--",
+            "sh",
+            "-c",
+            f"echo here >/dev/fd/{write}",
+        ]
+        subprocess.run(argv, pass_fds=[write], check=True)
+        os.close(write)
+        assert reader.read() == b"here\n"
 
 
 def test_missing_tool(run: Run, empty_root: tuple[str, ...]) -> None:

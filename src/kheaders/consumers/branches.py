@@ -1,7 +1,7 @@
 """What of a program counts on one kernel, as far as its own conditions tell without a preprocessor.
 
-Programs for several kernels choose headers by options of the configuration (``#ifdef CONFIG_SLUB``), scripts of bpftrace
-by ``BPFTRACE_HAVE_BTF``. Every branch of a condition that is not understood counts.
+Programs for several kernels choose headers by options of the configuration (``#ifdef CONFIG_SLUB``), scripts of
+bpftrace by ``BPFTRACE_HAVE_BTF``. Every branch of a condition that is not understood counts.
 """
 
 from __future__ import annotations

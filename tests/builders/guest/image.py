@@ -37,7 +37,7 @@ class Content:
 
 PLAIN = Content("root", PACKAGES, compiler=True)
 CONSUMERS = Content("consumers", (*PACKAGES, "bpfcc-tools", "bpftrace"), compiler=False)
-"""With tools that compile by themselves; they bring LLVM as libraries, and kheaders has no compiler of its own there."""
+"""With tools that compile by themselves; they bring LLVM as libraries, and kheaders has no compiler there."""
 
 _SIGNATURE, _START = 0x6B686472, 2048
 ROOT = f"PARTUUID={_SIGNATURE:08x}-01"
