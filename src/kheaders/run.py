@@ -121,6 +121,7 @@ def attended(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """
     import signal
     import subprocess
+    import warnings
 
     passed = {getattr(signal, name) for name in _PASSED_ON}
     waited = {*passed, signal.SIGCHLD}
@@ -128,8 +129,10 @@ def attended(argv: Sequence[str], env: Mapping[str, str]) -> int:
     try:
         bound = _bound_to_this_process(before)
         try:
-            # descriptors that this process was given are for the tool; all that Python opens are closed on exec
-            child = subprocess.Popen(list(argv), env=dict(env), close_fds=False, preexec_fn=bound)
+            with warnings.catch_warnings():  # of threads, for none of whose locks the child's two calls wait
+                warnings.simplefilter("ignore", DeprecationWarning)
+                # descriptors that this process was given are for the tool; all that Python opens are closed on exec
+                child = subprocess.Popen(list(argv), env=dict(env), close_fds=False, preexec_fn=bound)
         except FileNotFoundError as error:
             raise ToolMissing(f"{argv[0]}: no such program", "install it or correct PATH") from error
         except (OSError, ValueError) as error:
