@@ -75,7 +75,9 @@ def test_signals_reach_the_tool(places: tuple[str, ...], empty_root: tuple[str, 
         assert child.wait(60) == 42
 
 
-def test_a_tool_does_not_outlive_its_killed_kheaders(places: tuple[str, ...], empty_root: tuple[str, ...]) -> None:
+def test_a_tool_does_not_outlive_its_killed_kheaders(
+    process: Process, places: tuple[str, ...], empty_root: tuple[str, ...]
+) -> None:
     argv = [sys.executable, "-m", "kheaders", "exec", *places, *empty_root, "--", "sh", "-c", "echo ready; exec cat"]
     read, write = os.pipe()  # only the tool holds its end when the writer here is closed
     try:
@@ -88,6 +90,14 @@ def test_a_tool_does_not_outlive_its_killed_kheaders(places: tuple[str, ...], em
             assert os.read(read, 100) == b""
     finally:
         os.close(read)
+    assert len(left(places)) == 1
+    assert process("exec", *empty_root, "--", "true").returncode == 0
+    assert not left(places)
+
+
+def left(places: tuple[str, ...]) -> list[Path]:
+    """What lies in the store's directories for things half made."""
+    return [found for place in (places[1], places[3]) for found in Path(place).glob("staging/*")]
 
 
 def test_descriptors_that_were_given_are_the_tools(empty_root: tuple[str, ...], places: tuple[str, ...]) -> None:
@@ -197,7 +207,7 @@ def test_nothing_is_left(
     process: Process, places: tuple[str, ...], empty_root: tuple[str, ...], small_blob: Path
 ) -> None:
     process("exec", *empty_root, "--blob", str(small_blob), "--", "sh", "-c", "kill -9 $$")
-    assert not [found for place in (places[1], places[3]) for found in Path(place).glob("staging/*")]
+    assert not left(places)
 
 
 def test_a_named_blob_must_be_good(run: Run, empty_root: tuple[str, ...], own_surroundings: Path) -> None:

@@ -57,6 +57,7 @@ def _attend(args: argparse.Namespace, command: list[str]) -> int:
     try:
         headers, why = _headers(context)
         btf = context.kernel.btf if str(context.sysroot) != "/" else None  # elsewhere tools find it by themselves
+        context.store.sweep()
         with context.store.scratch(boot=True) as directory:
             made = surround(command, os.environ, directory, headers, blob, btf=btf, places=_places(context))
             if args.verbose:

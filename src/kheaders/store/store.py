@@ -21,7 +21,7 @@ from kheaders.safepath import closing, explained, make_dir, open_below, open_dir
 from kheaders.store import entries, trees, upkeep
 from kheaders.store.areas import BOOT, DEFAULT_LIMIT, PERSISTENT, TREE, Area, areas, check_names, shelf
 from kheaders.store.entries import Cleared, Entry, Unusable
-from kheaders.store.staging import Bench
+from kheaders.store.staging import Bench, sweep
 
 _Fill = Callable[[int], tuple[str, Mapping[str, Any]]]
 """Writes below a directory, and returns the name of the one file (empty for a tree) and what to record with it."""
@@ -221,6 +221,12 @@ class Store:
     def clear(self, *, kinds: Collection[str] | None = None) -> Cleared:
         """Remove own entries and records, of *kinds* or of all, except entries in use. Raises StoreError."""
         return upkeep.clear(self._own, kinds)
+
+    def sweep(self) -> None:
+        """Remove what processes left that died before they could. Raises StoreError."""
+        for area in self._own:
+            if area.path is not None:
+                sweep(area)
 
     def collect(self) -> None:
         """Remove what dead processes left, what is of another boot, and, above the limit, what was not used longest.
