@@ -22,6 +22,9 @@ RESULTS = 64 << 20
 BOOT, SILENCE = 90.0, 400.0
 """Seconds that a guest may be silent: before its first word, and later, where each step tells when it starts."""
 
+_PATIENCE = "no_timer_check"
+"""On a busy machine an emulated timer may tick too late for the kernel, which then stops while it boots."""
+
 _NEWER = ("bookworm", "bookworm-backports", ("qemu-system-x86", "qemu-system-common", "qemu-system-data"))
 """On this release, qemu of that suite is unpacked aside: it boots more reliably, and is nearly twice as fast."""
 
@@ -133,7 +136,7 @@ def _once(qemu: Qemu, kernel: Path, disks: Sequence[Disk], work: Path, timeout: 
     results.write_bytes(b"")
     os.truncate(results, RESULTS)
     log.write_bytes(b"")
-    append = f"console=ttyS0 panic=-1 oops=panic quiet root={ROOT} rootwait init=/init {words}"
+    append = f"console=ttyS0 panic=-1 oops=panic quiet root={ROOT} rootwait init=/init {_PATIENCE} {words}"
     argv: list[str | Path] = [*qemu.argv, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", qemu.cpu]
     argv += ["-smp", str(qemu.processors), "-m", str(memory), "-nodefaults", "-no-user-config", "-display", "none"]
     argv += ["-no-reboot", "-net", "none", "-serial", f"file:{log}", "-kernel", kernel, "-append", append]
