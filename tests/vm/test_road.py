@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -16,6 +14,7 @@ import pytest
 
 from builders import command, need
 from builders.guest import image, kernels, machine
+from builders.guest.report import report
 from builders.guest.workshop import Workshop
 from builders.kernel_archive import Unobtainable
 from kheaders.objects import compare
@@ -81,18 +80,3 @@ def test_the_whole_road(series: str, workshop: Workshop, tmp_path: Path) -> None
         assert first.files[f"{name}.o"] == second.files[f"{name}.o"], f"{name} became another object after the reboot"
     code = [d for d in compare(first.files["kprobe.o"], first.files["full.o"]) if d.kind != "BTF"]
     assert not code, f"the slice's code differs from that of the full headers: {code}"
-
-
-def report(series: str, done: machine.Boot, name: str) -> None:
-    """Print what each step took, and fail with the console where one failed."""
-    steps = json.loads(done.files.get(f"{name}.json", b"[]"))
-    print(f"\n{series} {name}: {done.seconds:.0f} s")
-    for step in steps:
-        print(
-            f"  {step['seconds']:6.1f} s  {'ok' if step['ok'] else 'FAILED':6}  {step['name']}: {step['detail']}"[:200]
-        )
-    failed = [step["name"] for step in steps if not step["ok"]]
-    if failed or done.status != 0 or not steps:
-        pytest.fail(f"{series} {name}: {', '.join(failed) or 'no end'}\n{done.told}", pytrace=False)
-    if os.environ.get("KHEADERS_TEST_CONSOLE"):
-        print(done.console)

@@ -11,7 +11,7 @@ import sys
 import tarfile
 import threading
 
-from steps import PAYLOAD, PYTHON, USER, Steps, check, kheaders, run
+from steps import PAYLOAD, PYTHON, USER, Steps, check, headers_anywhere, kheaders, run
 
 SHOWN = "/sys/kernel/kheaders.tar.xz"
 MODULE = f"{PAYLOAD}/kheaders_archive.ko"
@@ -29,13 +29,6 @@ def sources(doctor: dict[str, object]) -> dict[str, dict[str, object]]:
     rows = doctor["sources"]
     assert isinstance(rows, list)
     return {row["source"]: row for row in rows}
-
-
-def headers_anywhere() -> list[str]:
-    """Every kconfig.h in the guest: no kernel headers are without it."""
-    places = ("/boot", "/etc", "/home", "/lib/modules", "/root", "/run", "/tmp", "/usr/src", "/usr/lib/modules", "/var")
-    found = (os.path.join(d, "kconfig.h") for place in places for d, _, names in os.walk(place) if "kconfig.h" in names)
-    return sorted(found)
 
 
 def hold_compile(user: bool) -> dict[str, object]:

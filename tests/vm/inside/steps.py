@@ -67,6 +67,13 @@ def check(holds: object, what: object) -> None:
         raise Failed(str(what))
 
 
+def headers_anywhere() -> list[str]:
+    """Every kconfig.h in the guest: no kernel headers are without it."""
+    places = ("/boot", "/etc", "/home", "/lib/modules", "/root", "/run", "/tmp", "/usr/src", "/usr/lib/modules", "/var")
+    found = (os.path.join(d, "kconfig.h") for place in places for d, _, names in os.walk(place) if "kconfig.h" in names)
+    return sorted(found)
+
+
 class Steps:
     """Runs steps in order and writes what became of them to the results."""
 
