@@ -140,7 +140,8 @@ def tools_see_processes() -> object:
     tools = [
         Tool(["execsnoop-bpfcc"], r"^sh +{first} +{me} +0 /usr/bin/sh -c exit 7 {word}$"),
         Tool(["exitsnoop-bpfcc"], r"^sh +{first} +{me} +{first} +\d+\.\d\d +code 7$"),
-        Tool(["killsnoop-bpfcc"], r"^\S+ +{me} +{comm} +10 +{second} +0$"),
+        # SIGINT is an event of its own for it, and comes while Python tells of that, when Python drops it
+        Tool(["killsnoop-bpfcc"], r"^\S+ +{me} +{comm} +10 +{second} +0$", signal.SIGTERM, -signal.SIGTERM),
         Tool(["runqlat-bpfcc"], r"^ +\d+ -> \d+ +: [1-9]\d* ", late=True),
     ]
     return watch(tools, processes)
