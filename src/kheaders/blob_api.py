@@ -144,6 +144,7 @@ class BlobCalls:
         *btf* as for :meth:`compile`. Raises BlobError, BtfError, UsageError. No compiler is run, so what only a compile
         shows to be missing is not in it.
         """
+        from kheaders import vmlinux
         from kheaders.compile import program_text
         from kheaders.compilers.job import Job
         from kheaders.forms.slice import SliceForm
@@ -154,12 +155,9 @@ class BlobCalls:
         text = with_options(program_text(job), job)
         place = None if isinstance(program, bytes) else os.fspath(program.parent)
         with self.blob(blob) as opened:
-            if b"vmlinux.h" in text:
-                from kheaders import vmlinux
-
-                if vmlinux.wanted(text):
-                    retyper = self._retyper(opened, core, types, btf, needed=True)
-                    return vmlinux.cut(opened, retyper, text, place, includes)
+            if vmlinux.wanted(text, place, includes):
+                retyper = self._retyper(opened, core, types, btf, needed=True)
+                return vmlinux.cut(opened, retyper, text, place, includes)
             retyper = self._retyper(opened, core, types, btf)
             form = SliceForm(opened, retyper.apply if retyper.changes else None)
             return form.cut(form.program(text, place, includes))

@@ -7,6 +7,7 @@ lies on the kernel that it loads into (https://docs.kernel.org/bpf/llvm_reloc.ht
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from kheaders.btf.kinds import ENUMS, RECORDS, Kind
@@ -59,13 +60,14 @@ class Retyper(NamedTuple):
         roots: list[int] = []
         known = _Names(btf)
         if self.prefer_btf:
-            kinds = self.blob.kinds
-            for number in piece.declarations:
-                declaration = self.blob.declaration(number)
-                if KINDS[kinds[number]] in _TYPES and (found := known.all_of(_declared(declaration))):
+            for declaration, names in self._types_of(piece):
+                if found := known.all_of(names):
                     roots += found
                     text = text.replace(b"\n" + declaration + b"\n", b"\n\n", 1)
         there = set(_WORD.findall(_FORWARD.sub(b"", text)))
+        tags = {name.encode() for name in program.strong | program.weak}
+        # a struct is there once it is defined, though prototypes may name it
+        there -= {name.encode() for name in program.strong} - {name for _, name in _TAG.findall(text)}
         own = {name.encode() for name in (*program.declared, *program.defined)}
         absent = {name.encode() for name in program.words} - there - own
         absent = {word for word in absent if word in known.strings}
@@ -73,19 +75,37 @@ class Retyper(NamedTuple):
         for word in sorted(absent):
             known_as = numbers.get(word.decode())
             if known_as is None or not any(self.blob.row(row, known_as) for row in ENTRIES):
-                roots += known.types(word)
+                roots += known.types(word) if word in tags else known.types(word, Kind.TYPEDEF)
         if not roots:
             return text
         from kheaders.btf.cprint.printer import Printer
 
         printed = "".join(Printer(btf).types(roots)).encode()
+        return self._replaced(piece, text, printed) if self.prefer_btf else self._added(piece, text, printed)
+
+    def _replaced(self, piece: Slice, text: bytes, printed: bytes) -> bytes:
+        """*text* after the types *printed*, without its own declarations of them."""
         given = {name for one in printed.split(b"\n\n") for name in _declared(one.strip())}
-        kinds = self.blob.kinds
-        for number in piece.declarations:  # what comes along with a type of BTF must not be declared twice
-            declaration = self.blob.declaration(number)
-            if KINDS[kinds[number]] in _TYPES and (names := _declared(declaration)) and given.issuperset(names):
+        for declaration, names in self._types_of(piece):
+            if names and given.issuperset(names):
                 text = text.replace(b"\n" + declaration + b"\n", b"\n\n", 1)
         return printed + text
+
+    def _added(self, piece: Slice, text: bytes, printed: bytes) -> bytes:
+        """*text* with those of the types *printed* that it lacks: before its macros, which may garble them."""
+        given = {name for _, names in self._types_of(piece) for name in names}
+        parts = ((part, _declared(part.strip())) for part in printed.split(b"\n\n"))
+        lacking = [part for part, names in parts if not names or not given.issuperset(names)]
+        at = text.find(b"\n#define ") + 1 or len(text)
+        return b"\n\n".join([text[:at], *lacking, text[at:]])
+
+    def _types_of(self, piece: Slice) -> Iterator[tuple[bytes, list[tuple[str, bytes]]]]:
+        """Each declaration of types in *piece*, and what it declares."""
+        kinds = self.blob.kinds
+        for number in piece.declarations:
+            if KINDS[kinds[number]] in _TYPES:
+                declaration = self.blob.declaration(number)
+                yield declaration, _declared(declaration)
 
 
 class _Names:

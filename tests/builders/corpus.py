@@ -84,7 +84,7 @@ def samples(cache: Path | None = None) -> Samples:
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir()
             _unpack_source(part)
-            _lay_out_libbpf(part)
+            lay_out_libbpf(part)
             part.rename(final)
     return Samples(final)
 
@@ -104,8 +104,8 @@ def _unpack_source(place: Path) -> None:
     shutil.rmtree(place / "deb")
 
 
-def _lay_out_libbpf(place: Path) -> None:
-    """Headers as ``make install_headers`` lays them out: ``bpf/*.h``, one of them generated."""
+def lay_out_libbpf(place: Path) -> None:
+    """libbpf's headers as ``make install_headers`` lays them out: ``bpf/*.h``, one of them generated."""
     into = place / "libbpf/bpf"
     into.mkdir(parents=True)
     for path in (place / "tools/lib/bpf").glob("*.h"):

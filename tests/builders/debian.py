@@ -130,6 +130,11 @@ class Debian:
         return final
 
 
+def kept(label: str) -> Path | None:
+    """What was unpacked under that label before, of whatever version: without asking the archive for a newer one."""
+    return next(iter(sorted((CACHE() / "unpacked").glob(f"{label}-????????"))), None)
+
+
 @contextmanager
 def _explained() -> Iterator[None]:
     try:

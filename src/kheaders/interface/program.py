@@ -71,6 +71,8 @@ class Program(NamedTuple):
     """Include lines of kernel headers that are lists without a guard → text, read as the program's own."""
     uncertain: bool
     """Whether it takes a preprocessor to say which include lines count: they are conditional, or made by macros."""
+    texts: tuple[bytes, ...] = ()
+    """The program and each of its own headers, without comments and what is in quotes."""
     taken: frozenset[str] | None = None
     """Those of the include lines that count, where a preprocessor was asked."""
 
@@ -80,10 +82,12 @@ def read(
     directory: str | None,
     user_directories: Sequence[str],
     kernels_list: Callable[[str], str | None] = lambda name: None,
+    foreign: Callable[[str], bool] = lambda name: False,
 ) -> Program:
     """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input).
 
     *kernels_list* gives the text of a kernel header that must be read as one of the program's own, by its include line.
+    *foreign* tells of an include line that its file is not to be read, though it may be there.
     """
     words: set[bytes] = set()
     touched: set[bytes] = set()
@@ -112,7 +116,11 @@ def read(
         computed = computed or _COMPUTED.search(clean) is not None
         uncertain = uncertain or computed or _conditional(clean)
         for name, quoted in _include_lines(bare) + (_named_lines(bare) if computed else []):
-            found = _user_file(name, [place] if quoted and place is not None else [], user_directories)
+            found = (
+                None
+                if foreign(name)
+                else _user_file(name, [place] if quoted and place is not None else [], user_directories)
+            )
             if found is None:
                 includes[name] = None
                 if name not in bare_lists and (listed := kernels_list(name)) is not None:
@@ -152,6 +160,7 @@ def read(
         order.early(events, found_as, ""),
         bare_lists,
         uncertain,
+        tuple(texts),
     )
 
 
