@@ -14,7 +14,6 @@ import argparse
 import json
 import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +21,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / "src")]
+sys.path[:0] = [str(CHECKOUT / "bench"), str(CHECKOUT / "tests"), str(CHECKOUT / "src")]
 
 from builders import kernel_archive, libbpf  # noqa: E402
 from builders.compilers import compilers  # noqa: E402
 from builders.kernel_archive import Unobtainable  # noqa: E402
+from harness import workspace  # noqa: E402
 
 GOOD = ("same", "both fail", "bpftool's fails")
 EXPLAINED: Mapping[str, str] = {
@@ -53,8 +53,8 @@ def main() -> int:
         return 77
     wanted = args.only.split(",") if args.only else [""]
     programs = [path for path in libbpf.programs(source) if any(word in path.name for word in wanted)]
-    with tempfile.TemporaryDirectory(prefix="kheaders-bench-") as made:
-        comparison = libbpf.comparison(Path(made), source, archive, btf, clang.argv)
+    with workspace() as work:
+        comparison = libbpf.comparison(work, source, archive, btf, clang.argv)
         whole = compared(comparison.whole, programs)
         bare = {} if args.whole else compared(comparison.without_copies, programs)
     return report(whole, bare, as_json=args.json)

@@ -38,6 +38,7 @@ _PARTS = (
 )
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.MULTILINE)
 _DEFINE = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(\w+)(\(?)((?:[^\n\\]|\\.)*)\n", re.MULTILINE | re.DOTALL)
+_WORD = re.compile(rb"[A-Za-z_]\w*")
 _COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _MARK = "values.c"
 _AT = re.compile(rf"^{_MARK}:(\d+):\d+: error:", re.MULTILINE)
@@ -142,13 +143,14 @@ class Comparison:
         while True:
             bare = self._stripped(program, names - own)
             ours = self._cut(bare, home)
-            after = self._values(bare, home, ours, names - own)
-            other = {name for name in names - own if before.get(name) != after.get(name)}
+            used = {word.decode() for text in own_files(bare).values() for word in _WORD.findall(text)} & names - own
+            after = self._values(bare, home, ours, used)
+            other = {name for name in used if before.get(name) != after.get(name)}
             if not other:
                 break
             own |= other
         outcome = _outcome(self._compile(program, home, self._full), self._compile(bare, home, ours))
-        return replace(outcome, deleted=tuple(sorted(names - own)), other=tuple(sorted(own)))
+        return replace(outcome, deleted=tuple(sorted(used)), other=tuple(sorted(own)))
 
     @property
     def _blob(self) -> Blob:

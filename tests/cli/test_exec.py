@@ -214,3 +214,14 @@ def test_a_named_blob_must_be_good(run: Run, empty_root: tuple[str, ...], own_su
     (own_surroundings / "bad").write_bytes(b"nonsense")
     done = run("exec", *empty_root, "--blob", "bad", "--", "true")
     assert done.status == 10
+
+
+def test_without_a_store_the_tool_runs_all_the_same(
+    process: Process, empty_root: tuple[str, ...], small_blob: Path
+) -> None:
+    """A user without a home, say; what cannot be made is told of under -v."""
+    nowhere = ["--store", "/proc/nowhere", "--cache", "/proc/nowhere"]
+    words = ["exec", "-v", *empty_root, *nowhere, "--blob", str(small_blob), "--"]
+    done = process(*words, "sh", "-c", "exit 5")
+    assert done.returncode == 5
+    assert b"nothing can be made for the tool: /proc/nowhere: cannot make this directory" in done.stderr

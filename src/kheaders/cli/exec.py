@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from kheaders.cli import options, output
-from kheaders.errors import BlobError, KheadersError, UsageError
+from kheaders.errors import BlobError, KheadersError, StoreError, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kheaders.api import Context
     from kheaders.consumers.surroundings import Headers
     from kheaders.interface.blob import Blob
@@ -57,11 +61,10 @@ def _attend(args: argparse.Namespace, command: list[str]) -> int:
     try:
         headers, why = _headers(context)
         btf = context.kernel.btf if str(context.sysroot) != "/" else None  # elsewhere tools find it by themselves
-        context.store.sweep()
-        with context.store.scratch(boot=True) as directory:
+        with _directory(context) as (directory, obstacle):
             made = surround(command, os.environ, directory, headers, blob, btf=btf, places=_places(context))
             if args.verbose:
-                _tell(headers, why, blob, lack, made.remarks)
+                _tell(headers, why, blob, lack, (*made.remarks, *filter(None, (obstacle,))))
             status = attended(command, made.env)
             outcomes = made.outcomes()
         if args.verbose:
@@ -70,12 +73,24 @@ def _attend(args: argparse.Namespace, command: list[str]) -> int:
         failed = [reason for form, reason in outcomes if form == "none"]
         if status and failed:
             output.note(f"a program could not be compiled without headers: {failed[-1]}")
-        elif status and headers is None and blob is None and (made.needed or _is_bcc(command)):
-            output.note(f"there were no headers for the tool: {why}")
+        elif status and headers is None and (made.needed or _is_bcc(command)) and (blob is None or obstacle):
+            output.note(f"there were no headers for the tool: {why if blob is None else obstacle}")
         return status
     finally:
         if blob is not None:
             blob.close()
+
+
+@contextmanager
+def _directory(context: Context) -> Iterator[tuple[Path | None, str]]:
+    """A private directory for the tool, or None and what is in the way: the tool may do without."""
+    with ExitStack() as stack:
+        try:
+            context.store.sweep()
+            found, obstacle = stack.enter_context(context.store.scratch(boot=True)), ""
+        except StoreError as error:
+            found, obstacle = None, f"nothing can be made for the tool: {error}"
+        yield found, obstacle
 
 
 def _is_bcc(command: list[str]) -> bool:

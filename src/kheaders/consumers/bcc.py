@@ -19,7 +19,6 @@ from kheaders.errors import KheadersError, ToolMissing
 
 if TYPE_CHECKING:
     from kheaders.interface.blob import Blob
-    from kheaders.kernel import Kernel
     from kheaders.settings import Settings
     from kheaders.store import Store
 
@@ -79,13 +78,13 @@ class Compiler:
         from kheaders.consumers.bccslice import ROUNDS, BccSlice
 
         try:
-            machine = _machine()
-            with _blob(machine) as blob:
+            _, store = _surroundings()
+            with _blob(store) as blob:
                 piece = BccSlice(blob, bccfiles.read(self._library), text, flags)
                 if piece.refusal:
                     return None, piece.refusal, b""
                 messages = b""
-                with machine.store.scratch(boot=True) as directory:
+                with store.scratch(boot=True) as directory:
                     for _ in range(ROUNDS):
                         kernelsource.write(directory, piece.texts())
                         with _variable(SOURCE, str(directory)), _captured() as printed:
@@ -135,38 +134,35 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class Machine(NamedTuple):
-    """What a tool's process knows of the machine by itself."""
-
-    settings: Settings
-    kernel: Kernel
-    store: Store
-
-
-def _machine() -> Machine:
-    """The running kernel, and the settings of the environment. Raises UsageError."""
-    from kheaders import kernel, settings
+def _surroundings() -> tuple[Settings, Store]:
+    """The settings of the environment, and the store. Raises UsageError."""
+    from kheaders import settings
     from kheaders.store import Store
 
     chosen = settings.load(environ=os.environ, overrides={})
     store = Store.open(boot=chosen.store, cache=chosen.cache, limit=chosen.store_limit, environ=os.environ)
-    return Machine(chosen, kernel.running(Path("/")), store)
+    return chosen, store
 
 
-def _blob(machine: Machine) -> Blob:
-    """The blob to cut slices from. Raises BlobError."""
-    from kheaders.interface import shelf
+def _blob(store: Store) -> Blob:
+    """The blob to cut slices from. Raises BlobError, UsageError."""
     from kheaders.interface.blob import Blob
 
-    named = os.environ.get(BLOB)
-    place = Path(named) if named else shelf.locate(machine.store, machine.kernel, machine.kernel.srcarch)
+    if named := os.environ.get(BLOB):
+        return Blob(Path(named))
+    from kheaders import kernel
+    from kheaders.interface import shelf
+
+    running = kernel.running(Path("/"))
+    place = shelf.locate(store, running, running.srcarch)
     if place is None:
-        raise shelf.missing(machine.kernel)
+        raise shelf.missing(running)
     return Blob(place)
 
 
 def _tree() -> Path:
     """The tree of the running kernel's verified headers in the store. Raises KheadersError."""
+    from kheaders import kernel
     from kheaders.archive import Limits
     from kheaders.compilers.find import find
     from kheaders.forms.directory import tree
@@ -175,10 +171,12 @@ def _tree() -> Path:
     from kheaders.sources.registry import sources
     from kheaders.trial import approver
 
-    settings, kernel, store = _machine()
+    settings, store = _surroundings()
     order = tuple(name for name in settings.order if name not in ("explicit", "apt"))
     limits = Limits(unpacked=settings.unpack_limit)
-    chain = Chain(Request(kernel, Path("/"), None), sources(order, store), store, limits, False, None)
+    chain = Chain(
+        Request(kernel.running(Path("/")), Path("/"), None), sources(order, store), store, limits, False, None
+    )
     compiler = find(settings.cc, records=store)
     return tree(chain, chain.first(lambda found: approver(compiler, found))).path
 

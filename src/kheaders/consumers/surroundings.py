@@ -33,7 +33,7 @@ class Surroundings(NamedTuple):
 
     env: Mapping[str, str]
     """The whole environment."""
-    notes: Path
+    notes: Path | None
     needed: bool
     """Whether the tool is known to need headers before it has run."""
     remarks: tuple[str, ...] = ()
@@ -41,6 +41,8 @@ class Surroundings(NamedTuple):
 
     def outcomes(self) -> list[tuple[str, str]]:
         """(form, reason) of each program that bcc compiled, in order."""
+        if self.notes is None:
+            return []
         try:
             with open(self.notes, encoding="utf-8", errors="replace") as file:
                 lines = file.read(_NOTES_LIMIT).splitlines()
@@ -60,7 +62,7 @@ class Headers(NamedTuple):
 def surround(
     command: Sequence[str],
     environ: Mapping[str, str],
-    directory: Path,
+    directory: Path | None,
     headers: Headers | None,
     blob: Blob | None,
     *,
@@ -69,8 +71,9 @@ def surround(
 ) -> Surroundings:
     """What *command* is to be run with; *directory* is private, and lasts as long as the tool.
 
-    *headers* and *blob* are what there is. *places* are settings of the store for the kheaders
-    within the tool. What the user has set in *environ* by himself stays as it is. Raises StoreError.
+    Without a directory scripts of bpftrace get the tree, and nothing is told of programs of bcc. *headers* and *blob*
+    are what there is. *places* are settings of the store for the kheaders within the tool. What the user has set in
+    *environ* by himself stays as it is. Raises StoreError.
     """
     more: dict[str, str] = {}
     remarks: list[str] = []
@@ -81,8 +84,8 @@ def surround(
     if btf is not None:
         more.update(BPFTRACE_BTF=str(btf), VMLINUX_BTF=str(btf))
     text = bpftrace.script(command)
-    notes = directory / _NOTES
-    if blob is not None and text is not None:
+    notes = directory / _NOTES if directory is not None else None
+    if blob is not None and text is not None and directory is not None:
         place = directory / "kernel"
         why = _for_script(blob, text, place)
         if why:
@@ -92,7 +95,8 @@ def surround(
     env = {**more, **environ}
     if blob is not None:
         env[bcc.BLOB] = os.path.abspath(blob.path)
-        env[bcc.NOTES] = str(notes)
+        if notes is not None:
+            env[bcc.NOTES] = str(notes)
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SHIM), environ.get("PYTHONPATH", ""))))
         env.update(places or {})
     return Surroundings(env, notes, text is not None, tuple(remarks))
