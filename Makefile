@@ -36,7 +36,7 @@ format: $(DEV_READY) ## let ruff format the code and mend what it can
 
 bench: $(DEV_READY) ## measure, as ratios within one run
 	@$(BIN)/python -m compileall -q src
-	@status=0; for part in foundation blob btf pack forms consumers; do \
+	@status=0; for part in foundation blob btf pack forms consumers libbpf; do \
 		echo "== bench/$$part.py"; $(BIN)/python bench/$$part.py || status=$$?; \
 	done; exit $$status
 

@@ -16,7 +16,7 @@ from builders.compilers import compilers
 from builders.debian import kept
 from builders.kernel_archive import Unobtainable
 
-EVERY = 12
+EVERY = 16
 FROM_BTF = ("bpf_iter_task_vma.c", "pid_iter.bpf.c", "profiler1.c")
 """Types that no header has."""
 NAMES = ("exhandler_kern.c", "lru_bug.c", "test_task_pt_regs.c", "test_ksyms_btf.c")
