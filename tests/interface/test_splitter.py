@@ -46,10 +46,12 @@ def test_the_pieces_are_the_input(code: bytes) -> None:
 @given(st.binary(max_size=300) | C_LIKE)
 def test_no_directive_is_left_in_the_code_and_each_knows_its_place(text: bytes) -> None:
     separated = separate(text)
-    for directive in separated.directives:
-        assert text[directive.start : directive.start + len(directive.text)] == directive.text
-        assert directive.text.lstrip(b" \t").startswith(b"#")
-        assert 0 <= directive.code <= len(separated.code)
+    before = 0
+    for directive, place in zip(separated.directives, separated.places, strict=True):
+        assert text[before + place : before + place + len(directive)] == directive
+        assert directive.lstrip(b" \t").startswith(b"#")
+        assert 0 <= place <= len(separated.code)
+        before += len(directive)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from kheaders.errors import FormError
@@ -318,15 +319,15 @@ class _Walk:
 
     def declarations(self, printed: bytes) -> None:
         separated = splitter.separate(printed)
-        offsets = [(d.code, d.start + len(d.text)) for d in separated.directives]
+        lengths = list(accumulate(map(len, separated.directives)))
         spots = self._spots
         directive, spot, last = 0, 0, len(spots) - 1
         moved = 0
         for start, end, function in splitter.split(separated.code):
             piece = separated.code[start:end]
             begin = start + len(piece) - len(piece.lstrip())
-            while directive < len(offsets) and offsets[directive][0] <= begin:
-                moved = offsets[directive][1] - offsets[directive][0]
+            while directive < len(lengths) and separated.places[directive] <= begin:
+                moved = lengths[directive]
                 directive += 1
             while spot < last and spots[spot + 1][0] <= begin + moved + 1:
                 spot += 1

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import cache
-from multiprocessing import get_context
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS, architecture, include_directories
-from kheaders.errors import BlobError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.interface import conditions, index, umbrella, writer
+from kheaders.interface.aside import aside
 from kheaders.interface.resolver import Resolver
 from kheaders.interface.splitter import SENTINEL
 from kheaders.newfile import replacing
@@ -56,8 +54,10 @@ def build(
         search = include_directories(architecture(headers.srcarch or "", headers.config))
         resolver = Resolver(headers, search)
         workers = workers or min(4, os.cpu_count() or 1)
-        # it is done while the compiler surveys, when another core would be idle
-        with _noted(headers, workers) as noted, umbrella.preprocess(headers, compiler) as passed:
+        with ExitStack() as stack:
+            # it is done while the compiler surveys, when another core would be idle
+            noted = stack.enter_context(aside(lambda: conditions.survey(_read_by_programs(headers)), apart=workers > 1))
+            passed = stack.enter_context(umbrella.preprocess(headers, compiler))
             stage("index", 0, len(passed.headers))
             indexed = index.build(counted(passed), resolver, workers, lambda: conditions.macros(noted()))
             failed = passed.failed
@@ -82,14 +82,14 @@ def build(
             "counts": counts,
             "bare": sorted(json.loads(notes["bare"])),
         }
-        writer.write(_content(indexed, meta, failed, notes), staged)
+        writer.write(_content(indexed, meta, failed, notes), staged, workers > 1)
 
 
 def _content(
     indexed: index.Index, meta: Mapping[str, Any], failed: Mapping[str, str], notes: Mapping[str, str]
 ) -> writer.Content:
     return writer.Content(
-        [name.decode() for name in indexed.names],
+        indexed.names,
         indexed.files,
         failed,
         meta,
@@ -108,35 +108,3 @@ def _content(
 
 def _read_by_programs(headers: HeaderSet) -> Iterator[tuple[str, bytes]]:
     return ((path, data) for path, data in headers.files.items() if umbrella.included_by_programs(headers, path))
-
-
-@contextmanager
-def _noted(headers: HeaderSet, workers: int) -> Iterator[Callable[[], dict[str, str]]]:
-    """Read the headers' conditions, in another process if there may be one; what is yielded waits for them."""
-    if workers < 2:
-        yield cache(lambda: conditions.survey(_read_by_programs(headers)))
-        return
-    context = get_context("fork")  # which shares the headers with the child instead of sending them
-    receiving, sending = context.Pipe(duplex=False)
-    child = context.Process(target=_survey, args=(headers, sending))
-    child.start()
-    sending.close()
-    try:
-        yield cache(lambda: _answer(receiving))
-    finally:
-        child.kill()
-        child.join()
-        child.close()
-        receiving.close()
-
-
-def _survey(headers: HeaderSet, sending: Any) -> None:
-    sending.send(conditions.survey(_read_by_programs(headers)))
-
-
-def _answer(receiving: Any) -> dict[str, str]:
-    try:
-        found: dict[str, str] = receiving.recv()
-    except (EOFError, OSError) as error:
-        raise BlobError("the process that read the headers' conditions was ended", "build the blob again") from error
-    return found

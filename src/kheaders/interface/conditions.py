@@ -12,18 +12,20 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-_LINE = re.compile(rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif|define|include)\b((?:[^\n\\]|\\.|\\\n)*)", re.M)
-_WORD = re.compile(rb"[A-Za-z_]\w*")
-_COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
-_DIRECTIVE = re.compile(rb"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
-_GUARDED = re.compile(
+from kheaders.patterns import pattern
+
+_LINE = pattern(rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif|define|include)\b((?:[^\n\\]|\\.|\\\n)*)", re.M)
+_WORD = pattern(rb"[A-Za-z_]\w*")
+_COMMENT = pattern(rb"/\*.*?\*/|//[^\n]*", re.S)
+_DIRECTIVE = pattern(rb"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
+_GUARDED = pattern(
     rb"(?:\s|/\*.*?\*/|//[^\n]*\n)*+#[ \t]*ifndef[ \t]+(\w+)[^\n]*\n"
     rb"(?:\s|/\*.*?\*/|//[^\n]*\n)*+#[ \t]*define[ \t]+\1\b",
     re.S,
 )
 """The usual guard, at the beginning of a header."""
-_LIST = re.compile(rb"[A-Za-z_]\w*\s*[(,]")
-_ABSENT = re.compile(rb"\s*(?:!\s*defined\s*\(?\s*)?(\w+)\s*\)?\s*")
+_LIST = pattern(rb"[A-Za-z_]\w*\s*[(,]")
+_ABSENT = pattern(rb"\s*(?:!\s*defined\s*\(?\s*)?(\w+)\s*\)?\s*")
 
 
 class Group(NamedTuple):

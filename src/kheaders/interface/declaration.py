@@ -9,28 +9,30 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+from kheaders.patterns import pattern
+
 Kind = Literal["struct", "union", "enum", "typedef", "prototype", "inline", "variable", "forward", "other"]
 
-_WORD = re.compile(rb"[A-Za-z_]\w*")
-_STRINGS = re.compile(rb'"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?', re.S)
+_WORD = pattern(rb"[A-Za-z_]\w*")
+_STRINGS = pattern(rb'"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?', re.S)
 _PARENS1 = rb"\((?:[^()]|\((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*\))*\)"
-_ATTRIBUTE = re.compile(
+_ATTRIBUTE = pattern(
     rb"\b(?:__attribute__|__attribute|__asm__|__asm|asm|_Alignas|__declspec)\b\s*" + _PARENS1 + rb"|\b__extension__\b"
 )
-_TYPEOF = re.compile(rb"\b(?:typeof|__typeof__|__typeof|__auto_type|typeof_unqual)\b\s*" + _PARENS1)
-_TAG_DEFINITION = re.compile(rb"\b(struct|union|enum)\s+([A-Za-z_]\w*)\s*(?::[\w\s]*)?\{")
+_TYPEOF = pattern(rb"\b(?:typeof|__typeof__|__typeof|__auto_type|typeof_unqual)\b\s*" + _PARENS1)
+_TAG_DEFINITION = pattern(rb"\b(struct|union|enum)\s+([A-Za-z_]\w*)\s*(?::[\w\s]*)?\{")
 # A word boundary in front would keep the search from jumping to the letters s, u and e.
-TAG = re.compile(
+TAG = pattern(
     rb"(struct(?<!\wstruct)|union(?<!\wunion)|enum(?<!\wenum))\s+([A-Za-z_]\w*)"
     rb"((?:\s|\bconst\b|\bvolatile\b|\b__restrict\b)*\*)?"
 )
-_MEMBER = re.compile(rb"([A-Za-z_]\w*)\s*(?=[;,:\[])|\(\s*\*+\s*(?:const\s+|volatile\s+)*([A-Za-z_]\w*)")
-_TOUCH = re.compile(rb"(?:->|\.)\s*([A-Za-z_]\w*)")
-_POINTER_NAME = re.compile(rb"(?:\(\s*\*[\s*]*+(?:const\b\s*|volatile\b\s*|__restrict\b\s*)*+)+([A-Za-z_]\w*)")
-_IN_PARENS = re.compile(rb"\(\s*([A-Za-z_]\w*)\s*\)\s*\(")
-_LAST_NAME = re.compile(rb"([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)*(?::[^,;]*)?\Z", re.S)
-_BEFORE_PAREN = re.compile(rb"([A-Za-z_]\w*)\s*\Z")
-_ENUMERATOR = re.compile(rb"(?:\A|,)\s*([A-Za-z_]\w*)")
+_MEMBER = pattern(rb"([A-Za-z_]\w*)\s*(?=[;,:\[])|\(\s*\*+\s*(?:const\s+|volatile\s+)*([A-Za-z_]\w*)")
+_TOUCH = pattern(rb"(?:->|\.)\s*([A-Za-z_]\w*)")
+_POINTER_NAME = pattern(rb"(?:\(\s*\*[\s*]*+(?:const\b\s*|volatile\b\s*|__restrict\b\s*)*+)+([A-Za-z_]\w*)")
+_IN_PARENS = pattern(rb"\(\s*([A-Za-z_]\w*)\s*\)\s*\(")
+_LAST_NAME = pattern(rb"([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)*(?::[^,;]*)?\Z", re.S)
+_BEFORE_PAREN = pattern(rb"([A-Za-z_]\w*)\s*\Z")
+_ENUMERATOR = pattern(rb"(?:\A|,)\s*([A-Za-z_]\w*)")
 
 KEYWORDS = frozenset(
     b"auto break case char const continue default do double else enum extern float for goto if inline int long "
@@ -86,7 +88,7 @@ def names(text: bytes, function: bool) -> tuple[tuple[bytes, ...], tuple[bytes, 
     body = text.strip()
     if len(body) < 2 or (not function and body.startswith(_NOTHING)):
         return (), ()
-    plain = _ATTRIBUTE.sub(b" ", body)
+    plain = _plain(body)
     if function:
         return _declared(plain.partition(b"{")[0]), ()
     if b"{" not in plain:
@@ -101,7 +103,7 @@ def names(text: bytes, function: bool) -> tuple[tuple[bytes, ...], tuple[bytes, 
 
 
 _NOTHING = (b"_Static_assert", b"asm", b"__asm", b"@")
-_FORWARD = re.compile(rb"\s*(struct|union|enum)\s+([A-Za-z_]\w*)\s*")
+_FORWARD = pattern(rb"\s*(struct|union|enum)\s+([A-Za-z_]\w*)\s*")
 
 
 def _clean(text: bytes) -> bytes:
@@ -112,10 +114,19 @@ def _clean(text: bytes) -> bytes:
     return text
 
 
+def _plain(text: bytes) -> bytes:
+    """*text* without attributes."""
+    if b"attribute" in text or b"asm" in text or b"__extension__" in text or b"_Align" in text or b"_declspec" in text:
+        return _ATTRIBUTE.sub(b" ", text)
+    return text  # as most are, and this is found soonest
+
+
 def _tags(text: bytes, own: tuple[bytes, ...] = ()) -> tuple[frozenset[bytes], frozenset[bytes]]:
     """(needed, only pointed to) among the tags in *text*, without *own*."""
-    strong = set()
-    weak = set()
+    strong: set[bytes] = set()
+    weak: set[bytes] = set()
+    if b"struct" not in text and b"enum" not in text and b"union" not in text:
+        return frozenset(), frozenset()
     for kind, name, pointer in TAG.findall(text):
         if pointer and kind == b"struct":
             weak.add(name)
@@ -127,26 +138,26 @@ def _tags(text: bytes, own: tuple[bytes, ...] = ()) -> tuple[frozenset[bytes], f
 
 
 def _function(text: bytes) -> Declaration:
-    head = _ATTRIBUTE.sub(b" ", text.partition(b"{")[0])
+    head = _plain(text.partition(b"{")[0])
     names = _declared(head)
     strong, weak = _tags(text)
     touched = frozenset(_TOUCH.findall(text))
-    words = frozenset(_WORD.findall(text)) - KEYWORDS
-    return Declaration("inline", names, (), words.difference(names), strong, weak, frozenset(), touched)
+    words = frozenset(_WORD.findall(text)).difference(KEYWORDS, names)
+    return Declaration("inline", names, (), words, strong, weak, frozenset(), touched)
 
 
 def _declaration(text: bytes) -> Declaration:
-    plain = _ATTRIBUTE.sub(b" ", text)
-    defined = tuple(name for _, name in _TAG_DEFINITION.findall(plain))
+    plain = _plain(text)
     if b"{" not in plain:
         return _simple(text, plain)
+    defined = tuple(name for _, name in _TAG_DEFINITION.findall(plain))
     outside, bodies = _without_bodies(plain)
     typedef = outside.lstrip().startswith(b"typedef")
     initialiser = b"=" in outside
     constants = _constants(plain) if b"enum" in plain else ()
     declarators = outside.rstrip(b"; \t\n")
     names = constants + _after_body(declarators)
-    words = frozenset(_WORD.findall(text)) - KEYWORDS
+    words = frozenset(_WORD.findall(text)).difference(KEYWORDS, names)
     strong, weak = _tags(text, defined)
     members: frozenset[bytes] = frozenset()
     if not initialiser:
@@ -160,7 +171,7 @@ def _declaration(text: bytes) -> Declaration:
         kind = "variable"
     elif first in (b"struct", b"union", b"enum") and not _after_body(declarators):
         kind = first.decode()  # type: ignore[assignment]  # one of the three words
-    return Declaration(kind, names, defined, words.difference(names), strong, weak, members)
+    return Declaration(kind, names, defined, words, strong, weak, members)
 
 
 def _simple(text: bytes, plain: bytes) -> Declaration:
@@ -170,14 +181,14 @@ def _simple(text: bytes, plain: bytes) -> Declaration:
         return Declaration("forward", weak=frozenset((tag[2],) if tag[1] == b"struct" else ()))
     typedef = bare.lstrip().startswith(b"typedef")
     names = _declared(bare)
-    words = frozenset(_WORD.findall(text)) - KEYWORDS
+    words = frozenset(_WORD.findall(text)).difference(KEYWORDS, names)
     strong, weak = _tags(text)
     prototype = not typedef and _is_prototype(bare)
     if prototype:
         others = frozenset(name for kind, name, _ in TAG.findall(text) if kind != b"struct")
         strong, weak = others, (strong | weak) - others
     kind: Kind = "typedef" if typedef else "prototype" if prototype else "variable"
-    return Declaration(kind, names, (), words.difference(names), strong, weak)
+    return Declaration(kind, names, (), words, strong, weak)
 
 
 def _is_prototype(bare: bytes) -> bool:
@@ -236,7 +247,7 @@ def _declared(declarators: bytes) -> tuple[bytes, ...]:
     return tuple(names)
 
 
-_BRACKETS = re.compile(rb"\[[^\[\]]+\]")
+_BRACKETS = pattern(rb"\[[^\[\]]+\]")
 
 
 def _flat(text: bytes) -> bytes:
@@ -276,7 +287,7 @@ def _constants(text: bytes) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-_PAIR = re.compile(rb"\([^()]*\)")
+_PAIR = pattern(rb"\([^()]*\)")
 
 
 def _remove_parameters(text: bytes) -> bytes:

@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
-from itertools import accumulate, count
+from itertools import accumulate, count, pairwise
 from multiprocessing import get_context
 from typing import NamedTuple
 
 from kheaders.interface import declaration
+from kheaders.interface.aside import aside
 from kheaders.interface.resolver import Resolver
 from kheaders.interface.rows import Rows
-from kheaders.interface.schema import KINDS, NAME_ROWS
+from kheaders.interface.schema import KINDS, NAME_ROWS, hashes
 from kheaders.interface.walk import Piece, Walk, batches
-from kheaders.interface.writer import ordered
 
 BATCH = 1 << 20
 """Bytes of preprocessed text that are read by one process at a time."""
 
 _SPACE = re.compile(rb"[ \t]*\n[ \t\n]*")
+_INDENTATION = re.compile(rb"\n[ \t\n]*")
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _STRING = re.compile(rb'"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?')
+_TYPES = frozenset(KINDS.index(kind) for kind in ("typedef", "enum", "struct", "union"))
 _NUMBERS = {name: number for number, name in enumerate(KINDS)}
 
 
@@ -54,7 +56,8 @@ def build(
 ) -> Index:
     """Index what the preprocessor prints, while it comes. *tested* gives names that have a number in any case."""
     walk = Walk(resolve)
-    parts: list[Callable[[], _Part]] = []
+    merge = _Merge()
+    parts: deque[Future[_Part]] = deque()
     files, lines = array("I"), array("I")
     with ExitStack() as stack:
         pool = _pool(workers, stack)
@@ -66,10 +69,11 @@ def build(
                 lines.append(line)
                 pieces.append(piece)
             parts.append(_read_by(pool, pieces, walk.macros.texts[first:]))
-        merge = _Merge()
-        for part in parts:
-            merge.add(part())
-    return merge.finish(walk, files, lines, tested())
+            while parts and parts[0].done():
+                merge.add(parts.popleft().result())
+        while parts:
+            merge.add(parts.popleft().result())
+    return merge.finish(walk, files, lines, tested(), workers > 1)
 
 
 def _pool(workers: int, stack: ExitStack) -> ProcessPoolExecutor | None:
@@ -82,6 +86,7 @@ class _Part(NamedTuple):
     """What was read of one batch; names are numbered within it. Of what declares nothing there is nothing."""
 
     names: list[bytes]
+    hashes: array[int]
     kept: bytes
     """1 for each piece that declares something."""
     text: bytes
@@ -94,12 +99,12 @@ class _Part(NamedTuple):
     macro_words: array[int]
 
 
-def _read_by(pool: ProcessPoolExecutor | None, pieces: list[Piece], macros: list[bytes]) -> Callable[[], _Part]:
-    if pool is None:
-        part = _read(pieces, macros)
-        return lambda: part
-    future: Future[_Part] = pool.submit(_read, pieces, macros)
-    return future.result
+def _read_by(pool: ProcessPoolExecutor | None, pieces: list[Piece], macros: list[bytes]) -> Future[_Part]:
+    if pool is not None:
+        return pool.submit(_read, pieces, macros)
+    part: Future[_Part] = Future()
+    part.set_result(_read(pieces, macros))
+    return part
 
 
 def _read(pieces: list[Piece], macros: list[bytes]) -> _Part:
@@ -116,7 +121,7 @@ def _read(pieces: list[Piece], macros: list[bytes]) -> _Part:
         if found is None:
             continue
         kept[i] = 1
-        text = _SPACE.sub(b"\n", piece) if b"\n" in piece else piece
+        text = _closer(piece) if b"\n" in piece else piece
         texts.append(b"#pragma pack(push, %s)\n%s\n#pragma pack(pop)" % (pack, text) if pack else text)
         kinds.append(_NUMBERS[found.kind])
         _, names, tags, *others = found
@@ -131,8 +136,23 @@ def _read(pieces: list[Piece], macros: list[bytes]) -> _Part:
         macro_starts.append(len(macro_words))
     lengths = array("I", map(len, texts))
     return _Part(
-        list(numbers), bytes(kept), b"".join(texts), lengths, bytes(kinds), starts, values, macro_starts, macro_words
+        list(numbers),
+        array("Q", hashes(numbers)),
+        bytes(kept),
+        b"".join(texts),
+        lengths,
+        bytes(kinds),
+        starts,
+        values,
+        macro_starts,
+        macro_words,
     )
+
+
+def _closer(text: bytes) -> bytes:
+    """*text* without blanks around line ends and without empty lines."""
+    # the quick way suffices where no line ends in a blank
+    return (_SPACE if b" \n" in text or b"\t\n" in text else _INDENTATION).sub(b"\n", text)
 
 
 class _Merge:
@@ -140,6 +160,17 @@ class _Merge:
 
     def __init__(self) -> None:
         self._numbers: defaultdict[bytes, int] = defaultdict(count().__next__)
+        self._hashes = array("Q")
+        """Of each name."""
+        self._declared: set[int] = set()
+        """Names of functions, variables, typedefs and enumeration constants."""
+        self._types: set[int] = set()
+        """Those of them that types, or the enumerations among them, declare."""
+        self._tags: set[int] = set()
+        """Tags that are defined."""
+        self._needed: set[int] = set()
+        """Tags that are referred to."""
+        self._members: set[int] = set()
         self._kept = bytearray()
         self._texts: list[bytes] = []
         self._kinds = bytearray()
@@ -148,7 +179,9 @@ class _Merge:
 
     def add(self, part: _Part) -> None:
         """Append a part."""
+        known = len(self._hashes)
         new = [self._numbers[name] for name in part.names]
+        self._hashes.extend(value for value, number in zip(part.hashes, new, strict=True) if number >= known)
         self._kept += part.kept
         self._kinds += part.kinds
         ends = accumulate(part.lengths)
@@ -156,41 +189,51 @@ class _Merge:
         for rows, starts, values in zip(self._rows, part.starts, part.values, strict=True):
             _append(rows, starts, values, new)
         _append(self._macro_words, part.macro_starts, part.macro_words, new)
+        for known_as, name in (
+            (self._declared, "declares"),
+            (self._tags, "defines"),
+            (self._needed, "strong"),
+            (self._needed, "weak"),
+            (self._members, "members"),
+        ):
+            known_as.update(map(new.__getitem__, part.values[NAME_ROWS.index(name)]))
+        at = NAME_ROWS.index("declares")
+        starts, values = part.starts[at], part.values[at]
+        for kind, (begin, end) in zip(part.kinds, pairwise(starts), strict=True):
+            if kind in _TYPES:
+                self._types.update(map(new.__getitem__, values[begin:end]))
 
-    def finish(self, walk: Walk, files: array[int], lines: array[int], tested: Iterable[str] = ()) -> Index:
+    def finish(self, walk: Walk, files: array[int], lines: array[int], tested: Iterable[str], apart: bool) -> Index:
         """The index. Names that nothing can mean are left out of it."""
         macros, numbers = walk.macros, self._numbers
         macro_names = array("I", (numbers[name] for name in macros.names))
         rows = dict(zip(NAME_ROWS, self._rows, strict=True))
         kinds = bytes(self._kinds)
-        declared, members, tags = (set(rows[name].values) for name in ("declares", "members", "defines"))
-        useful = declared | members | tags | set(macro_names)
+        useful = self._declared | self._members | self._tags | set(macro_names)
         asked = {numbers[name.encode()] for name in tested}
         listed = list(numbers)
-        named = ordered({listed[n] for n in useful.union(asked, rows["strong"].values, rows["weak"].values)})
+        self._hashes.extend(hashes(listed[len(self._hashes) :]))
+        order = self._ordered(useful.union(asked, self._needed), listed)
         new = array("i", [-1]) * len(listed)
-        for place, name in enumerate(named):
-            new[numbers[name]] = place
-        types: set[int] = set()
-        for kind, row in zip(kinds, rows["declares"], strict=True):
-            if KINDS[kind] in ("typedef", "enum", "struct", "union"):
-                types.update(row)
+        for place, number in enumerate(order):
+            new[number] = place
         only = {
-            "types": _only(new, types),
-            "declared": _only(new, declared),
-            "members": _only(new, members),
+            "types": _only(new, self._types),
+            "declared": _only(new, self._declared),
+            "members": _only(new, self._members),
             "useful": _only(new, useful),
         }
         narrow = frozenset(KINDS.index(k) for k in ("struct", "union", "enum", "prototype", "typedef"))
         maps = [only["types"] if kind in narrow else only["declared"] for kind in range(len(KINDS))]
-        final = {name: _mapped(rows[name], new) for name in NAME_ROWS if name not in ("words", "touched")}
-        final["words"] = _chosen(rows["words"], map(maps.__getitem__, kinds))
-        final["touched"] = _mapped(rows["touched"], only["members"])
         own = array("I", map(new.__getitem__, macro_names))
-        final["macro_words"] = _without(_mapped(self._macro_words, only["useful"]), own)
+        with aside(lambda: _without(_mapped(self._macro_words, only["useful"]), own), apart) as macro_words:
+            final = {name: _mapped(rows[name], new) for name in NAME_ROWS if name not in ("words", "touched")}
+            final["words"] = _chosen(rows["words"], map(maps.__getitem__, kinds))
+            final["touched"] = _mapped(rows["touched"], only["members"])
+            final["macro_words"] = macro_words()
         final["includes"] = walk.includes
         return Index(
-            named,
+            [listed[number] for number in order],
             walk.files,
             self._texts,
             kinds,
@@ -202,6 +245,13 @@ class _Merge:
             macros.lines,
             final,
         )
+
+    def _ordered(self, numbers: Collection[int], listed: Sequence[bytes]) -> list[int]:
+        """*numbers* in the order of :func:`kheaders.interface.writer.ordered`."""
+        order = sorted(numbers, key=self._hashes.__getitem__)
+        if len(set(map(self._hashes.__getitem__, order))) != len(order):
+            order.sort(key=lambda number: (self._hashes[number], listed[number]))
+        return order
 
 
 def _append(rows: Rows, starts: array[int], values: array[int], new: list[int]) -> None:

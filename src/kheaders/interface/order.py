@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-_EVENT = re.compile(
+from kheaders.patterns import pattern
+
+_EVENT = pattern(
     rb"^[ \t]*#[ \t]*(?:(?:include|include_next|import)\b[ \t]*(<[^>\n]+>|\"[^\"\n]+\"|[A-Za-z_])"
     rb"|define[ \t]+([A-Za-z_]\w*)([^\n]*)|undef[ \t]+([A-Za-z_]\w*))",
     re.M,

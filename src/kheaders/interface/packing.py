@@ -35,7 +35,7 @@ class Malformed(ValueError):
 
 def pack(content: Content) -> dict[str, bytes]:
     """The streams of *content*: a name of STREAMS → bytes."""
-    numbers = {name.encode(): number for number, name in enumerate(content.names)}
+    numbers = {name: number for number, name in enumerate(content.names)}
     masks, more = _masks(content, numbers)
     places = _pack_places(content.decl_files, content.decl_lines, content.decl_texts)
     places += _pack_places(content.macro_files, content.macro_lines, content.macro_texts)
@@ -46,7 +46,7 @@ def pack(content: Content) -> dict[str, bytes]:
     for i, text in enumerate(content.macro_texts):
         own = content.macro_names[i]
         if not text:
-            undefined.append(content.names[own])
+            undefined.append(content.names[own].decode())
         guess = _macro_words(text, numbers, useful, own)
         actual = set(words.values[words.starts[i] : words.starts[i + 1]])
         if wrong := sorted(guess ^ actual):
@@ -63,7 +63,7 @@ def pack(content: Content) -> dict[str, bytes]:
         "files": content.files,
         "notes": {name: content.notes[name] for name in NOTES},
         "undefined": undefined,
-        "unseen": sorted(set(content.names) - _seen(content)),
+        "unseen": sorted(name.decode() for name in set(content.names) - _seen(content)),
     }
     return {
         "facts": json.dumps(facts).encode(),
@@ -130,7 +130,7 @@ def _unpack(streams: Mapping[str, bytes]) -> Content:
     decl_files, decl_lines = _unpack_places(places, decl_texts)
     macro_files, macro_lines = _unpack_places(places, macro_texts)
     return Content(
-        [name.decode() for name in names],
+        names,
         facts["files"],
         facts["failed"],
         facts["meta"],
@@ -152,7 +152,7 @@ def _unpack(streams: Mapping[str, bytes]) -> Content:
 
 def _masks(content: Content, numbers: Mapping[bytes, int]) -> tuple[bytearray, list[int]]:
     """One byte for each distinct word of each declaration, and what the rows hold beyond those words."""
-    names = [name.encode() for name in content.names]
+    names = content.names
     masks = bytearray()
     more: list[int] = []
     last: dict[tuple[bytes, int], int] = {}
@@ -212,11 +212,11 @@ def _extra_of_one(values: Iterator[int]) -> dict[tuple[int, int], list[int]]:
     return {(i, 0): [next(values) for _ in range(next(values))] for i in values}
 
 
-def _seen(content: Content) -> set[str]:
+def _seen(content: Content) -> set[bytes]:
     """Names that are found again in the texts, or among the names of removed macros."""
     seen = {content.names[number] for number in content.macro_names}
     for i, text in enumerate(content.decl_texts):
-        words = {word.decode() for word in _WORD.findall(text)}
+        words = set(_WORD.findall(text))
         for name in NAME_ROWS:
             rows = content.rows[name]
             for number in rows.values[rows.starts[i] : rows.starts[i + 1]]:

@@ -12,31 +12,30 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from kheaders.interface import declaration, order, splitter
+from kheaders.patterns import pattern
 
 FILE_LIMIT = 16 << 20
-_NOISE = re.compile(
+_NOISE = pattern(
     rb'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?|^[ \t]*#[ \t]*include[ \t]*<[^>\n]*>',
     re.S | re.M,
 )
-_SPLICE = re.compile(rb"\\\r?\n")
-_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
-_HAS = re.compile(rb'__has_include(?:_next)?[ \t]*\([ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')
-_COMPUTED = re.compile(rb"^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*[A-Za-z_]", re.M)
-_NAMED = re.compile(rb'^[ \t]*#[ \t]*define[ \t]+\w+[ \t]+(?:<([^>\n]+)>|"([^"\n]+)")[ \t]*$', re.M)
-_FLOW = re.compile(
-    rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|endif|include|include_next|import|define|undef)\b[ \t]*(\w*)", re.M
-)
+_SPLICE = pattern(rb"\\\r?\n")
+_INCLUDE = pattern(rb'^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
+_HAS = pattern(rb'__has_include(?:_next)?[ \t]*\([ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')
+_COMPUTED = pattern(rb"^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*[A-Za-z_]", re.M)
+_NAMED = pattern(rb'^[ \t]*#[ \t]*define[ \t]+\w+[ \t]+(?:<([^>\n]+)>|"([^"\n]+)")[ \t]*$', re.M)
+_FLOW = pattern(rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|endif|include|include_next|import|define|undef)\b[ \t]*(\w*)", re.M)
 _MARK = b"\xef\xbb\xbf"
 """What some editors put before UTF-8; compilers skip it."""
-_HASH = re.compile(rb"^([ \t]*)%:", re.M)
-_DIGRAPH = re.compile(rb"<%|%>|<:|:>|%:%:")
+_HASH = pattern(rb"^([ \t]*)%:", re.M)
+_DIGRAPH = pattern(rb"<%|%>|<:|:>|%:%:")
 _DIGRAPHS = {b"<%": b"{", b"%>": b"}", b"<:": b"[", b":>": b"]", b"%:%:": b"##"}
-_WORD = re.compile(rb"[A-Za-z_]\w*")
-_TOKEN = re.compile(rb"\w+")
-_NUMBER = re.compile(rb"\b\d\w*")
-_TOUCH = re.compile(rb"(?:->|\.)\s*([A-Za-z_]\w*)")
-_DIRECTIVE = re.compile(rb"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
-_PASTING = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+((?:[^\n\\]|\\.)*)", re.M | re.S)
+_WORD = pattern(rb"[A-Za-z_]\w*")
+_TOKEN = pattern(rb"\w+")
+_NUMBER = pattern(rb"\b\d\w*")
+_TOUCH = pattern(rb"(?:->|\.)\s*([A-Za-z_]\w*)")
+_DIRECTIVE = pattern(rb"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
+_PASTING = pattern(rb"^[ \t]*#[ \t]*define[ \t]+((?:[^\n\\]|\\.)*)", re.M | re.S)
 
 
 class Program(NamedTuple):
@@ -221,12 +220,12 @@ def _user_file(name: str, beside: list[str], directories: Sequence[str]) -> tupl
     return None
 
 
-_CALL = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
+_CALL = pattern(rb"\b([A-Za-z_]\w*)\s*\(")
 _ARGUMENTS = 2048
 """Bytes after a parenthesis that are looked at; what is longer is no call of a macro."""
 _CALLS = 20_000
 """Calls in one file that are looked at one by one; in a larger one every word may be an argument of each."""
-_ENDS = re.compile(rb"[;{}]|\Z")
+_ENDS = pattern(rb"[;{}]|\Z")
 
 
 def _arguments(clean: bytes, calls: dict[bytes, set[bytes]]) -> None:
@@ -264,9 +263,9 @@ def _pasted(pastes: list[str], texts: list[bytes], calls: Mapping[bytes, set[byt
 
 
 _NO_CALLS = declaration.KEYWORDS | {b"defined"}
-_OWN = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)([^\n]*)", re.M)
-_OWN_MACRO = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)\(", re.M)
-_FORWARD = re.compile(rb"\bstruct\s+([A-Za-z_]\w*)\s*;")
+_OWN = pattern(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)([^\n]*)", re.M)
+_OWN_MACRO = pattern(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)\(", re.M)
+_FORWARD = pattern(rb"\bstruct\s+([A-Za-z_]\w*)\s*;")
 
 
 def _declarations(code: bytes, declared: set[bytes], defined: set[bytes]) -> None:

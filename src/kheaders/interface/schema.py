@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from zlib import crc32
 
 SCHEMA = 3
@@ -66,3 +67,9 @@ def hashed(name: bytes) -> int:
     Both ways to read the name count, as one CRC alone would take some names for others.
     """
     return crc32(name) << 16 | crc32(name[::-1]) >> 16
+
+
+def hashes(names: Collection[bytes]) -> list[int]:
+    """The hash of each of many names."""
+    backwards = [name[::-1] for name in names]
+    return [one << 16 | other >> 16 for one, other in zip(map(crc32, names), map(crc32, backwards), strict=True)]

@@ -20,18 +20,19 @@ from kheaders.interface.blob import Blob
 from kheaders.interface.declaration import KEYWORDS
 from kheaders.interface.program import Program
 from kheaders.interface.schema import ENTRIES, NAME_ROWS
+from kheaders.patterns import pattern
 
 ALWAYS = "include/linux/kconfig.h"
 _DECL, _TAG, _MACRO = range(len(ENTRIES))
 _WORDS, _STRONG, _WEAK, _MEMBERS, _TOUCHED = range(NAME_ROWS.index("touched") + 1)
-_PIECES = re.compile(r"(?:\w+\s*##\s*)+\w+")
-_TOUCH = re.compile(r"(?:->|\.)\s*([A-Za-z_]\w*)")
+_PIECES = pattern(r"(?:\w+\s*##\s*)+\w+")
+_TOUCH = pattern(r"(?:->|\.)\s*([A-Za-z_]\w*)")
 _PREFIX_LIMIT = 24
 _WAYS_LIMIT = 4096
 """Names that one pasting can make at most to be looked up; of more, only those that the compiler misses are had."""
 # A word boundary in front would keep the searches from jumping to the letters s, u and e.
-_STRUCT = re.compile(rb"struct(?<!\wstruct)\s+([A-Za-z_]\w*)")
-_OTHER_TAGS = re.compile(rb"(?:union(?<!\wunion)|enum(?<!\wenum))\s+([A-Za-z_]\w*)")
+_STRUCT = pattern(rb"struct(?<!\wstruct)\s+([A-Za-z_]\w*)")
+_OTHER_TAGS = pattern(rb"(?:union(?<!\wunion)|enum(?<!\wenum))\s+([A-Za-z_]\w*)")
 
 
 class Slice(NamedTuple):

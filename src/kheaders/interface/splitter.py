@@ -9,57 +9,46 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
-_DIRECTIVE = re.compile(rb"^[ \t]*#.*(?:\n|\Z)", re.M)
+from kheaders.patterns import pattern
+
+_DIRECTIVE = pattern(rb"(^[ \t]*#.*(?:\n|\Z))", re.M)
 SENTINEL = b"@;"
 """Put between headers: whatever a header leaves open ends there."""
-_BRACE = re.compile(rb'[{}@]|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?', re.S)
-_ATTRIBUTE_END = re.compile(
+_BRACE = pattern(rb'[{}@]|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?', re.S)
+_ATTRIBUTE_END = pattern(
     rb"(?:\b__attribute(?:__)?\s*\(\((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*\)\)|\b(?:__)?asm(?:__)?\s*\([^()]*\))\s*\Z"
 )
-_TAG_HEAD = re.compile(rb"\b(?:struct|union|enum)\s*(?:\w+\s*)?\Z")
-_LINEMARKER = re.compile(rb'#\s*(\d+)\s+"((?:[^"\\]|\\.)*)"')
-
-
-class Directive(NamedTuple):
-    """A line that is no C: its offset in the input, its bytes, and how much code came before it."""
-
-    start: int
-    text: bytes
-    code: int
+_TAG_HEAD = pattern(rb"\b(?:struct|union|enum)\s*(?:\w+\s*)?\Z")
+_LINEMARKER = pattern(rb'#\s*(\d+)\s+"((?:[^"\\]|\\.)*)"')
 
 
 class Separated(NamedTuple):
     """The input as directives and code; the code has no directive lines in it."""
 
     code: bytes
-    directives: list[Directive]
+    directives: list[bytes]
+    """Lines that are no C."""
+    places: list[int]
+    """How much code comes before each."""
 
     def joined(self) -> bytes:
         """The input again."""
         parts = []
         done = 0
-        for directive in self.directives:
-            parts += [self.code[done : directive.code], directive.text]
-            done = directive.code
+        for directive, place in zip(self.directives, self.places, strict=True):
+            parts += [self.code[done:place], directive]
+            done = place
         return b"".join([*parts, self.code[done:]])
 
 
 def separate(text: bytes) -> Separated:
     """Part the lines that are directives from the code between them."""
-    directives = []
-    code = []
-    done = length = 0
-    for match in _DIRECTIVE.finditer(text):
-        start = match.start()
-        if start > done:
-            code.append(text[done:start])
-            length += start - done
-        directives.append(Directive(start, match[0], length))
-        done = match.end()
-    code.append(text[done:])
-    return Separated(b"".join(code), directives)
+    parts = _DIRECTIVE.split(text)
+    code, directives = parts[::2], parts[1::2]
+    return Separated(b"".join(code), directives, list(accumulate(map(len, code[:-1]))))
 
 
 def linemarker(text: bytes) -> tuple[int, bytes] | None:
@@ -122,6 +111,8 @@ def split(code: bytes) -> Iterator[tuple[int, int, bool]]:
 def is_function_head(code: bytes, start: int, brace: int) -> bool:
     """Whether the brace opens a function's body and not that of a struct, union, enum or initialiser."""
     head = code[max(start, brace - 4096) : brace].rstrip()
+    if not head.endswith(b")"):
+        return False  # nor does an attribute end there
     while match := _ATTRIBUTE_END.search(head):
         head = head[: match.start()].rstrip()
     if not head.endswith(b")"):

@@ -67,7 +67,7 @@ def content_of(blob: Blob) -> Content:
     if wrong:
         raise BlobError(f"{blob.path}: is damaged ({wrong[0]})", "build it again")
     return Content(
-        blob.names,
+        [name.encode() for name in blob.names],
         blob.files,
         blob.failed,
         blob.meta,

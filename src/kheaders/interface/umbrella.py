@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -22,7 +22,7 @@ from kheaders.headers.hostasm import rewrite
 from kheaders.interface import conditions
 from kheaders.interface.resolver import ROOT, Resolver
 from kheaders.interface.splitter import SENTINEL
-from kheaders.run import Running, run, running
+from kheaders.run import Running, running
 
 STUBS = "/kheaders/headers/that/are/missing/here"
 NAME = "<stdin>"
@@ -40,7 +40,6 @@ _FROM = re.compile(r"^In file included from (.*?):(\d+):$")
 _DEFINED = re.compile(rb"#[ \t]*define[ \t]+([a-z_]\w*)[ \t]+([A-Za-z_][^\n]*?)[ \t]*$", re.M)
 """Macros without parameters; those in capitals are nobody else's words."""
 _ONLY_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == 0x5F) else 0x20 for byte in range(256))
-_CHUNK = 1 << 20
 _FEW = 40
 """Includers, direct and indirect, up to which a header counts as read by few."""
 MISSING = "kheaders: no such header: "
@@ -91,17 +90,12 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
     with virtual_files(_texts(headers, missing)) as files:
         argv = [*compiler.argv, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
         candidates = tuple(top_level(headers, popularity))
-        survey = run(
-            [*argv, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-", "-x", "c", "-"],
-            input=_umbrella(candidates),
-            pass_fds=files.pass_fds,
-            check=False,
-        )
-        failed, intruders = diagnosed(survey.errors, candidates)
+        words = [*argv, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-", "-x", "c", "-"]
+        with running(words, input=_umbrella(candidates), pass_fds=files.pass_fds) as surveying:
+            edges, known = surveyed(surveying, Resolver(headers, search))
+            failed, intruders = diagnosed(surveying.finish().errors, candidates)
         hard = {path: reason for path, reason in failed.items() if not _may_be_infected(reason)}
-        edges = included(survey.stdout, Resolver(headers, search))
-        harm = spread({**captors(headers, edges, identifiers(survey.stdout)), **intruders}, edges)
-        del survey
+        harm = spread({**captors(headers, edges, known), **intruders}, edges)
         good = [path for path in candidates if path not in hard]
         chosen = tuple(sorted(good, key=lambda path: harm.get(path, 0)))
         words = [*argv, "-dD", "-dI", "-w", "-o", "-", "-x", "c", "-"]
@@ -164,34 +158,40 @@ def survey_includes(headers: HeaderSet, search: tuple[str, ...]) -> tuple[set[st
     return missing, popularity
 
 
-def included(text: bytes, resolver: Resolver) -> dict[str, set[str]]:
-    """Header → the headers that it really included, by what ``clang -E -dI`` printed."""
+def surveyed(stream: Iterable[bytes], resolver: Resolver) -> tuple[dict[str, set[str]], set[bytes]]:
+    """What ``clang -E -dI`` tells, read while it comes: header → the headers that it really included; and every word.
+
+    The words are what some header uses where no macro of that name is in force.
+    """
     edges: dict[str, set[str]] = {}
+    words: set[bytes] = set()
     current = NAME
-    for match in _SEEN.finditer(text):
-        if match[1]:
-            current = _relative(match[1].decode("utf-8", "replace"))
-            continue
-        name = (match[2] or match[3]).decode("utf-8", "replace")
-        target = resolver.resolve(name, current, bool(match[3]))
-        if target is not None and current != NAME:
-            edges.setdefault(current, set()).add(target)
-    return edges
+    for text in _lines(stream):
+        words.update(text.translate(_ONLY_WORDS).split())
+        for match in _SEEN.finditer(text):
+            if match[1]:
+                current = _relative(match[1].decode("utf-8", "replace"))
+                continue
+            name = (match[2] or match[3]).decode("utf-8", "replace")
+            target = resolver.resolve(name, current, bool(match[3]))
+            if target is not None and current != NAME:
+                edges.setdefault(current, set()).add(target)
+    return edges, words
 
 
-def identifiers(text: bytes) -> frozenset[bytes]:
-    """Every word of what the preprocessor printed: what some header uses where no macro of that name is in force."""
-    found: set[bytes] = set()
-    at = 0
-    while at < len(text):
-        end = text.find(b"\n", at + _CHUNK)
-        end = len(text) if end < 0 else end
-        found.update(text[at:end].translate(_ONLY_WORDS).split())
-        at = end
-    return frozenset(found)
+def _lines(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """*stream*, cut behind line ends."""
+    held: list[bytes] = []
+    for piece in stream:
+        end = piece.rfind(b"\n") + 1
+        if end:
+            yield b"".join((*held, piece[:end]))
+            held.clear()
+        held.append(piece[end:])
+    yield b"".join(held)
 
 
-def captors(headers: HeaderSet, edges: Mapping[str, set[str]], words: frozenset[bytes]) -> dict[str, int]:
+def captors(headers: HeaderSet, edges: Mapping[str, set[str]], words: set[bytes]) -> dict[str, int]:
     """Headers whose macros take common words for themselves (``#define events …``), and how many *words* each takes.
 
     Read before others, such a header would change what those declare, though no program includes both. One that many

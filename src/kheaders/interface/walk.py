@@ -12,7 +12,7 @@ from kheaders.interface.resolver import ROOT, Resolver
 from kheaders.interface.rows import Rows
 from kheaders.interface.umbrella import NAME, STUBS
 
-_DEFINE = re.compile(rb"\s*#define\s+([A-Za-z_]\w*)(\([^)]*\))?[ \t]*(.*)", re.S)
+_DEFINED = re.compile(rb"\s*#define\s+([A-Za-z_]\w*)")
 _UNDEF = re.compile(rb"\s*#undef\s+([A-Za-z_]\w*)")
 _INCLUDED = re.compile(rb'\s*#include(?:_next)?\s*(?:<([^>\n]+)>|"([^"\n]+)")')
 _PACK = re.compile(rb"\s*#pragma\s+pack\s*\(\s*([^)]*)\)")
@@ -99,12 +99,18 @@ class Walk:
         file, line = self._file, self._line
         spots, places = [0], [(file, line)]
         done = 0
-        for _, raw, at in separated.directives:
+        for raw, at in zip(separated.directives, separated.places, strict=True):
             if at != done:
+                if spots[-1] == done:
+                    places[-1] = (file, line)
+                else:
+                    spots.append(done)
+                    places.append((file, line))
                 line += code.count(b"\n", done, at)
                 done = at
             if raw.startswith(b"#define "):
-                self._define(raw, file, line)
+                if match := _DEFINED.match(raw):
+                    self._macro(match[1], raw[8:].strip(), file, line)
                 line += 1
             elif raw.startswith(b"# ") and (marker := splitter.linemarker(raw)) is not None:
                 line = marker[0]
@@ -115,15 +121,10 @@ class Walk:
             else:
                 self._other(raw, file, line)
                 line += 1
-            spots.append(at)
-            places.append((file, line))
+        spots.append(done)
+        places.append((file, line))
         self._file, self._line = file, line + code.count(b"\n", done)
         return spots, places
-
-    def _define(self, raw: bytes, file: int, line: int) -> None:
-        match = _DEFINE.match(raw)
-        if match:
-            self._macro(match[1], raw[8:].strip(), file, line)
 
     def _macro(self, name: bytes, text: bytes, file: int, line: int) -> None:
         macros = self.macros
@@ -140,7 +141,7 @@ class Walk:
                 self._edges.setdefault(file, {})[self._numbered(found)] = None
         elif match := _UNDEF.match(raw):
             self._macro(match[1], b"", file, line)
-        elif match := _DEFINE.match(raw):
+        elif match := _DEFINED.match(raw):
             self._macro(match[1], raw.strip()[7:].strip(), file, line)
 
     def _numbered(self, path: str) -> int:
@@ -155,7 +156,7 @@ class Walk:
         """The packing from each ``#pragma pack`` on, and from the beginning."""
         stack = self._packs
         found = [(0, stack[-1])]
-        for _, raw, at in separated.directives:
+        for raw, at in zip(separated.directives, separated.places, strict=True):
             match = _PACK.match(raw) if b"pack" in raw else None
             if match is None:
                 continue

@@ -7,13 +7,13 @@ import sqlite3
 import zlib
 from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kheaders.errors import BlobError
+from kheaders.interface.aside import aside
 from kheaders.interface.pages import cuts, numbered, texted
 from kheaders.interface.rows import Rows
 from kheaders.interface.schema import (
@@ -21,19 +21,19 @@ from kheaders.interface.schema import (
     BLOCK,
     BUCKETS,
     ENTRIES,
-    NAME_ROWS,
     NAMES,
     NOTES,
+    PAGED,
     SCHEMA,
     TABLES,
-    hashed,
+    hashes,
 )
 
 
 class Content(NamedTuple):
     """All that a blob holds and that does not follow from the rest. A name's number is its place in the list."""
 
-    names: list[str]
+    names: list[bytes]
     """In the order of :func:`ordered`."""
     files: list[str]
     failed: Mapping[str, str]
@@ -54,22 +54,39 @@ class Content(NamedTuple):
 
 def ordered(names: Collection[bytes]) -> list[bytes]:
     """*names* in the order in which they are numbered: that of their hashes."""
-    by_hash = {hashed(name): name for name in names}
-    if len(by_hash) == len(names):
-        return [by_hash[number] for number in sorted(by_hash)]
-    return sorted(names, key=lambda name: (hashed(name), name))
+    return [name for _, name in sorted(zip(hashes(names), names, strict=True))]
 
 
-def write(content: Content, path: Path) -> None:
-    """Write a new blob to *path*, which must not exist or be empty. Raises BlobError."""
+def write(content: Content, path: Path, apart: bool = True) -> None:
+    """Write a new blob to *path*, which must not exist or be empty; with *apart* another process helps. Raises BlobError."""
+    one_each = Rows(array("I", range(len(content.macro_names) + 1)), content.macro_names)
+    rows = {**content.rows, "macro_names": one_each}
+    bounds = {"decl": cuts(content.decl_texts), "macro": cuts(content.macro_texts)}
+
+    def pages() -> dict[str, list[tuple[bytes, bytes]]]:
+        found = {}
+        for kind, texts, lines in (
+            ("decl", content.decl_texts, content.decl_lines),
+            ("macro", content.macro_texts, content.macro_lines),
+        ):
+            columns = numbered(texts, lines, [rows[name] for name in PAGED[kind]], bounds[kind])
+            found[kind] = list(zip(columns, texted(texts, bounds[kind]), strict=True))
+        return found
+
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as database:
-            _write(database, content)
+        with aside(pages, apart) as made, closing(sqlite3.connect(path, isolation_level=None)) as database:
+            _write(database, content, rows, bounds, made)
     except sqlite3.Error as error:
         raise BlobError(f"the blob cannot be written ({error})", "free space, or name another place") from error
 
 
-def _write(database: sqlite3.Connection, content: Content) -> None:
+def _write(
+    database: sqlite3.Connection,
+    content: Content,
+    rows: Mapping[str, Rows],
+    bounds: Mapping[str, list[int]],
+    pages: Callable[[], Mapping[str, list[tuple[bytes, bytes]]]],
+) -> None:
     database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     database.execute(f"PRAGMA user_version = {SCHEMA}")
     database.execute("PRAGMA page_size = 16384")
@@ -77,27 +94,14 @@ def _write(database: sqlite3.Connection, content: Content) -> None:
     database.execute("PRAGMA synchronous = OFF")
     database.executescript(TABLES)
     database.execute("BEGIN")
-    with ThreadPoolExecutor(1) as pool:  # compression leaves the interpreter to the rest
-
-        def started(texts: Sequence[bytes], bounds: Sequence[int]) -> Callable[[], list[bytes]]:
-            return pool.submit(lambda: list(texted(texts, bounds))).result
-
-        decl_bounds, macro_bounds = cuts(content.decl_texts), cuts(content.macro_texts)
-        decl_texts = started(content.decl_texts, decl_bounds)
-        macro_texts = started(content.macro_texts, macro_bounds)
-        one_each = Rows(array("I", range(len(content.macro_names) + 1)), content.macro_names)
-        rows = {**content.rows, "macro_names": one_each}
-        encoded = [name.encode() for name in content.names]
-        _write_facts(database, content)
-        _write_numbers(database, content, rows, encoded, decl_bounds, macro_bounds)
-        columns = [rows[name] for name in NAME_ROWS]
-        decl_numbers = list(numbered(content.decl_texts, content.decl_lines, columns, decl_bounds))
-        columns = [one_each, rows["macro_words"]]
-        macro_numbers = list(numbered(content.macro_texts, content.macro_lines, columns, macro_bounds))
-        names = list(enumerate(_named(sorted(encoded))))
-        for table, numbers, texts in (("decl", decl_numbers, decl_texts), ("macro", macro_numbers, macro_texts)):
-            pages = zip(range(len(numbers)), numbers, texts(), strict=True)
-            database.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", pages)
+    _write_facts(database, content)
+    order = sorted(range(len(content.names)), key=content.names.__getitem__)
+    _write_numbers(database, content, rows, order, bounds)
+    names = list(enumerate(_named([content.names[number] for number in order])))
+    for kind, columns in pages().items():
+        database.executemany(
+            f"INSERT INTO {kind} VALUES (?, ?, ?)", ((page, *both) for page, both in enumerate(columns))
+        )
     database.executemany("INSERT INTO name VALUES (?, ?, ?)", ((page, *columns) for page, columns in names))
     database.execute("COMMIT")
 
@@ -115,14 +119,16 @@ def _write_numbers(
     database: sqlite3.Connection,
     content: Content,
     rows: Mapping[str, Rows],
-    names: list[bytes],
-    decl_bounds: list[int],
-    macro_bounds: list[int],
+    order: Sequence[int],
+    bounds: Mapping[str, list[int]],
 ) -> None:
-    """Write first what every slice needs, so that it lies together at the beginning of the file."""
-    entries = entries_of([rows[source] for source in ENTRIES.values()], len(names))
+    """Write first what every slice needs, so that it lies together at the beginning of the file.
+
+    *order* are the names' numbers as the names are sorted.
+    """
+    entries = entries_of([rows[source] for source in ENTRIES.values()], len(order))
     bases, offsets = based(entries.starts)
-    buckets, marks = index_of(names)
+    buckets, marks = index_of(content.names)
     arrays = {
         "buckets": buckets,
         "marks": marks,
@@ -131,11 +137,11 @@ def _write_numbers(
         "entries.values": entries.values,
         "decl_files": _narrow(content.decl_files),
         "macro_files": _narrow(content.macro_files),
-        "decl_pages": array("I", decl_bounds),
-        "macro_pages": array("I", macro_bounds),
+        "decl_pages": array("I", bounds["decl"]),
+        "macro_pages": array("I", bounds["macro"]),
         "includes.starts": rows["includes"].starts,
         "includes.values": rows["includes"].values,
-        "places": places_of(names),
+        "places": _places(order),
     }
     for name, values in arrays.items():
         database.execute("INSERT INTO numbers VALUES (?, ?)", (name, values.tobytes()))
@@ -144,19 +150,17 @@ def _write_numbers(
 
 def index_of(names: Sequence[bytes]) -> tuple[array[int], array[int]]:
     """(where the names of each bucket begin, the mark of each name)."""
+    numbers = hashes(names)
     sizes = [0] * (BUCKETS + 1)
-    marks = array("I")
-    for name in names:
-        number = hashed(name)
+    for number in numbers:
         sizes[(number >> 32) + 1] += 1
-        marks.append(number & 0xFFFFFFFF)
-    return array("I", accumulate(sizes)), marks
+    return array("I", accumulate(sizes)), array("I", [number & 0xFFFFFFFF for number in numbers])
 
 
-def places_of(names: Sequence[bytes]) -> array[int]:
+def _places(order: Sequence[int]) -> array[int]:
     """The place of each name when all are sorted."""
-    places = array("I", bytes(4 * len(names)))
-    for place, number in enumerate(sorted(range(len(names)), key=names.__getitem__)):
+    places = array("I", bytes(4 * len(order)))
+    for place, number in enumerate(order):
         places[number] = place
     return places
 
