@@ -28,7 +28,6 @@ from kheaders.errors import UsageError
 from kheaders.formcalls import FormCalls
 from kheaders.kernel import Kernel
 from kheaders.settings import Settings
-from kheaders.sources.candidate import Request
 from kheaders.store import Entry, Store
 from kheaders.types_api import TypeCalls, TypesFrom
 
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from kheaders.forms.pch import PchForm
     from kheaders.headers.chain import Chain, Found
     from kheaders.interface.blob import Blob
+    from kheaders.sources.candidate import Request
 
 
 class Context(FormCalls, BlobCalls, TypeCalls, ArchiveCalls):
@@ -106,6 +106,8 @@ class Context(FormCalls, BlobCalls, TypeCalls, ArchiveCalls):
     @property
     def request(self) -> Request:
         """What sources are asked."""
+        from kheaders.sources.candidate import Request
+
         return Request(self.kernel, self.sysroot, self.headers)
 
     @property

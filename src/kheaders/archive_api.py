@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,6 +46,8 @@ class ArchiveCalls:
 
     def of_kernel(self, release: str) -> Self:
         """The same context for the kernel *release*. Raises UsageError."""
+        import copy  # no other call needs it
+
         other = copy.copy(self)
         machine = self.kernel.machine if self.machine_named else ""
         other.kernel = kernels.named(release, machine=machine, sysroot=self.sysroot)

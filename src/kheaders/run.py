@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds after which a child is stopped, unless the caller says otherwise."""
+
+_PIPE = 1 << 20
+"""Bytes that a program which runs may print before they are read."""
 
 
 class Completed(NamedTuple):
@@ -41,6 +44,8 @@ class Completed(NamedTuple):
 
 def which(name: str, path: str | None = None) -> Path | None:
     """The absolute path of the program *name* on ``PATH`` (or *path*), or None."""
+    if "/" in name:
+        return Path(name).absolute() if os.path.isfile(name) and os.access(name, os.X_OK) else None
     import shutil  # slow to import, as subprocess is, and most calls of kheaders need neither
 
     found = shutil.which(name, path=path)
@@ -75,13 +80,38 @@ def run(
 
     Raises ToolMissing if there is no such program, ToolTimeout, and with *check* ToolFailed on a status other than 0.
     """
+    with started(argv, input=input, output=output, env=env, cwd=cwd, timeout=timeout, pass_fds=pass_fds) as finish:
+        done = finish()
+    if check and done.returncode != 0:
+        last = done.errors.strip().splitlines()[-1:] or ["no message"]
+        status = f"signal {-done.returncode}" if done.returncode < 0 else f"status {done.returncode}"
+        raise ToolFailed(f"{done.argv[0]}: ended with {status}: {last[0]}", f"replay: {done.command}", done.errors)
+    return done
+
+
+@contextmanager
+def started(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    input: bytes | None = None,
+    output: int | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    timeout: float | None = DEFAULT_TIMEOUT,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[Callable[[], Completed]]:
+    """As :func:`run`, in two steps: *argv* runs from now on, and what is yielded waits for its end.
+
+    It is to be called once at most. At the end of the body what is left of the child is killed.
+    """
     import subprocess
 
     pipe = subprocess.PIPE
     words = tuple(os.fspath(a) for a in argv)
     source = pipe if input is not None else subprocess.DEVNULL
     child = _started(words, source, pipe if output is None else output, env, cwd, pass_fds, pipe)
-    with child:
+
+    def finish() -> Completed:
         try:
             out, err = child.communicate(input, timeout)
         except subprocess.TimeoutExpired as error:
@@ -90,16 +120,13 @@ def run(
             raise ToolTimeout(
                 f"{words[0]}: did not end within {timeout:g} s", "it was stopped; try again", log
             ) from error
-        except BaseException:
+        return Completed(words, child.returncode, out or b"", err)
+
+    with child:
+        try:
+            yield finish
+        finally:
             _kill_group(child)
-            raise
-        _kill_group(child)
-    done = Completed(words, child.returncode, out or b"", err)
-    if check and done.returncode != 0:
-        last = done.errors.strip().splitlines()[-1:] or ["no message"]
-        status = f"signal {-child.returncode}" if child.returncode < 0 else f"status {child.returncode}"
-        raise ToolFailed(f"{words[0]}: ended with {status}: {last[0]}", f"replay: {done.command}", done.errors)
-    return done
 
 
 _PASSED_ON = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT", "SIGALRM")
@@ -217,6 +244,7 @@ def running(
 
     Raises ToolMissing if there is no such program; the result's methods raise ToolTimeout.
     """
+    import fcntl
     import subprocess
 
     words = tuple(os.fspath(a) for a in argv)
@@ -226,12 +254,14 @@ def running(
             stream.write(input)
         os.lseek(source, 0, os.SEEK_SET)
         with _started(words, source, subprocess.PIPE, None, None, pass_fds, log) as child:
+            assert child.stdout is not None
+            with suppress(OSError):  # a larger pipe is only for speed: neither waits for each piece of the other's
+                fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, _PIPE)
             try:
                 yield Running(words, child, log, timeout)
             finally:
                 _kill_group(child)
-                if child.stdout is not None:
-                    child.stdout.close()  # before the wait: what is still in it is not wanted
+                child.stdout.close()  # before the wait: what is still in it is not wanted
     finally:
         os.close(log)
         os.close(source)

@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kheaders.compilers.find import Compiler
-from kheaders.compilers.job import Job, Result, execute
+from kheaders.compilers.job import Job, Result, begun, execute
 from kheaders.errors import CompileFailed, HostAssembly
 from kheaders.forms.slice import STUBS, Rework, SliceForm, lacking
 from kheaders.headers.markers import MARKER, REGISTER_MARKER, reached
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program
 from kheaders.interface.slice import Needs, Slice
+from kheaders.patterns import pattern
 
 ROUNDS = 4
 """How often a slice is cut for one program at most; each round adds what the compiler missed."""
 
-_NO_FILE = re.compile(r"error: '([^'\n]+)' file not found")
-_ENTERED = re.compile(r"^\.+ (.*)$", re.M)
-_DEPENDENCY = re.compile(r"(?:[^\s\\]|\\[^\n])+")
+_NO_FILE = pattern(r"error: '([^'\n]+)' file not found")
+_ENTERED = pattern(r"^\.+ (.*)$", re.M)
+_DEPENDENCY = pattern(r"(?:[^\s\\]|\\[^\n])+")
 
 
 class SliceAttempt(NamedTuple):
@@ -55,19 +56,23 @@ def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework:
     form = SliceForm(blob, rework)
     directories = [*job.includes, *user_directories(job.extra)]
     place = os.fspath(job.source.parent) if isinstance(job.source, Path) else "."
-    program = form.program(with_options(text, job), place, directories)
-    needs = Needs()
-    piece = form.cut(program, needs)
-    release = blob.meta.get("release")
-    if program.uncertain:
-        program = _preprocessed(form, compiler, job, program, needs)
+    # a compiler takes as long to start as a slice to be cut
+    with form.promise(compiler) as (served, give), begun(compiler, job, served.flags, served.pass_fds) as finish:
+        program = form.program(with_options(text, job), place, directories)
+        needs = Needs()
         piece = form.cut(program, needs)
-    if piece.failed:
-        path, why = piece.failed[0]
-        return SliceAttempt(blob, program, piece, None, f"{path} cannot be included on kernel {release}: {why}")
-    if piece.doubt:
-        return SliceAttempt(blob, program, piece, None, piece.doubt)
-    result = _compile(form, compiler, job, piece)
+        release = blob.meta.get("release")
+        if program.uncertain:
+            program = _preprocessed(form, compiler, job, program, needs)
+            piece = form.cut(program, needs)
+        if piece.failed:
+            path, why = piece.failed[0]
+            return SliceAttempt(blob, program, piece, None, f"{path} cannot be included on kernel {release}: {why}")
+        if piece.doubt:
+            return SliceAttempt(blob, program, piece, None, piece.doubt)
+        result = finish() if give(piece) else None
+    if result is None or not result.ok:  # one that was started in the usual way has the last word
+        result = _compile(form, compiler, job, piece)
     for _ in range(ROUNDS - 1):
         more = lacking(result.diagnostics)
         nothing_new = more.names <= needs.names and more.tags <= needs.tags

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
@@ -76,12 +78,25 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
     """Help in two columns; examples as they are written, other paragraphs filled."""
 
     def __init__(self, prog: str, **more: Any) -> None:
-        super().__init__(prog, **{**more, "max_help_position": 26})
+        super().__init__(prog, **{**more, "max_help_position": 26, "width": _columns() - 2})
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if "examples:" in text:
             return super()._fill_text(text, width, indent)
         return argparse.HelpFormatter._fill_text(self, text, width, indent)
+
+
+@cache
+def _columns() -> int:
+    """What ``shutil.get_terminal_size`` tells; argparse would import that at every start, for help or not."""
+    try:
+        columns = int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        columns = 0
+    try:
+        return columns if columns > 0 else os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):
+        return 80
 
 
 class Parser(argparse.ArgumentParser):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from kheaders.errors import CompilerError, KheadersError, ToolError
+from kheaders.patterns import pattern
 from kheaders.run import run, which
 
 OLDEST = (13, 0)
@@ -22,8 +22,8 @@ _PROBE = b"""\
 int kheaders_probe(int x) { return x + sizeof(void *); }
 char _license[] __attribute__((section("license"))) = "GPL";
 """
-_VERSION = re.compile(r"clang version (\d+)\.(\d+)(?:\.(\d+))?")
-_INSTALLED = re.compile(r"^InstalledDir: (/.*)$", re.M)
+_VERSION = pattern(r"clang version (\d+)\.(\d+)(?:\.(\d+))?")
+_INSTALLED = pattern(r"^InstalledDir: (/.*)$", re.M)
 _EM_BPF = 247  # EM_BPF, include/uapi/linux/elf-em.h
 
 
@@ -113,6 +113,8 @@ def examine(argv: tuple[str, ...], records: Records | None = None) -> Compiler:
 
 
 def _named(cc: str, path: str | None) -> tuple[str, ...]:
+    import shlex  # a compiler that is known needs none of it
+
     try:
         words = shlex.split(cc)
     except ValueError as error:
@@ -162,6 +164,8 @@ def _remembered(records: Records, key: str) -> Compiler | None:
 
 
 def _probe(argv: tuple[str, ...], identity: str) -> Compiler:
+    import shlex
+
     shown = shlex.join(argv)
     other = "name another with --cc"
     answer = run([*argv, "--version"], timeout=60, check=False)
@@ -189,7 +193,7 @@ def _own_headers(argv: tuple[str, ...], installed: re.Match[str] | None) -> str:
         if os.path.isfile(f"{place}/stddef.h"):
             return place
     raise CompilerError(
-        f"{shlex.join(argv)}: its own headers (stddef.h) are missing",
+        f"{' '.join(argv)}: its own headers (stddef.h) are missing",
         "install its resource directory (libclang-common)",
     )
 

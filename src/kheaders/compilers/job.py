@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from kheaders.compilers.find import Compiler
 from kheaders.errors import CompilerError, ToolMissing, ToolTimeout
-from kheaders.run import run
+from kheaders.run import started
 
 TIMEOUT = 300.0
 """Seconds after which a compile counts as hung."""
@@ -69,23 +70,38 @@ def execute(
     *mode* says what is wanted instead of an object (``-E``, ``-fsyntax-only``). Raises CompilerError if the compiler
     cannot be run or hangs; a program that it refuses is a Result.
     """
+    start = time.monotonic()
+    with begun(compiler, job, flags, pass_fds, mode) as finish:
+        return finish()._replace(seconds=time.monotonic() - start)
+
+
+@contextmanager
+def begun(
+    compiler: Compiler, job: Job, flags: Sequence[str], pass_fds: Sequence[int] = (), mode: Sequence[str] = ("-c",)
+) -> Iterator[Callable[[], Result]]:
+    """As :func:`execute`, in two steps: *compiler* starts now; what is yielded waits for it, and counts from then on.
+
+    If it is not called, the compiler is killed at the end of the body.
+    """
     from_memory = isinstance(job.source, bytes)
     path = str(job.source)
     # clang would take a name that starts with one of these for an option, or for a file with options
     source = "-" if from_memory else f"./{path}" if path.startswith(("-", "@")) else path
     argv = [*compiler.argv, "-fno-crash-diagnostics", *flags, *job.arguments(), *mode, "-x", "c", source, "-o", "-"]
-    start = time.monotonic()
-    try:
-        done = run(
-            argv,
-            input=job.source if isinstance(job.source, bytes) else None,
-            pass_fds=pass_fds,
-            timeout=TIMEOUT,
-            check=False,
-        )
-    except ToolTimeout as error:
-        raise CompilerError(f"{compiler.name}: did not end within {TIMEOUT:g} s", "simplify the program") from error
-    except ToolMissing as error:
-        raise CompilerError(error.what, error.hint) from error
-    output = done.stdout if done.returncode == 0 else b""
-    return Result(done.argv, done.returncode, output, done.errors, time.monotonic() - start)
+    text = job.source if isinstance(job.source, bytes) else None
+
+    def finish() -> Result:
+        start = time.monotonic()
+        try:
+            done = wait()
+        except ToolTimeout as error:
+            raise CompilerError(f"{compiler.name}: did not end within {TIMEOUT:g} s", "simplify the program") from error
+        output = done.stdout if done.returncode == 0 else b""
+        return Result(done.argv, done.returncode, output, done.errors, time.monotonic() - start)
+
+    with ExitStack() as stack:
+        try:
+            wait = stack.enter_context(started(argv, input=text, pass_fds=pass_fds, timeout=TIMEOUT))
+        except ToolMissing as error:
+            raise CompilerError(error.what, error.hint) from error
+        yield finish

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -39,6 +40,38 @@ def virtual_files(texts: Mapping[str, bytes]) -> Iterator[Virtual]:
         yield Virtual(("-ivfsoverlay", f"{_DESCRIPTORS}/{index}"), (*descriptors.values(), index))
 
 
+@contextmanager
+def promised_files(path: str) -> Iterator[tuple[Virtual, Callable[[bytes, Iterable[str]], bool]]]:
+    """Flags that show files which are not known yet to a compiler, which waits for them when it has started.
+
+    With them comes what is to be called once with the text of the file *path* and with the paths of empty files. It
+    returns whether the compiler can have them. Raises StoreError.
+    """
+    with anonymous_files({"text": b"", "empty": b""}) as descriptors, ExitStack() as stack:
+        reading, writing = os.pipe()
+        stack.callback(os.close, reading)
+        stream = stack.enter_context(open(writing, "wb", buffering=0))
+
+        def keep(text: bytes, empty: Iterable[str]) -> bool:
+            files = dict.fromkeys(empty, f"{_DESCRIPTORS}/{descriptors['empty']}")
+            listing = overlay({**files, path: f"{_DESCRIPTORS}/{descriptors['text']}"})
+            if len(listing) > fcntl.fcntl(writing, fcntl.F_GETPIPE_SZ):
+                return False  # it would have to be written while the compiler reads
+            write_all(descriptors["text"], text)
+            stream.write(listing)
+            stream.close()  # the compiler reads to the end
+            return True
+
+        yield Virtual(("-ivfsoverlay", f"{_DESCRIPTORS}/{reading}"), (*descriptors.values(), reading)), keep
+
+
+def write_all(fd: int, text: bytes) -> None:
+    """Write all of *text*. Raises OSError."""
+    view = memoryview(text)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
 def overlay(files: Mapping[str, str]) -> bytes:
     """A clang VFS overlay (``-ivfsoverlay``) that shows, at each absolute path, the contents of another file.
 
@@ -61,9 +94,7 @@ def anonymous_files(texts: Mapping[str, bytes]) -> Iterator[dict[str, int]]:
         for path, text in texts.items():
             try:
                 descriptors[path] = os.memfd_create("kheaders", os.MFD_CLOEXEC)
-                view = memoryview(text)
-                while view:
-                    view = view[os.write(descriptors[path], view) :]
+                write_all(descriptors[path], text)
             except OSError as error:
                 raise StoreError(
                     f"memory form: {path} cannot be held in memory ({error.strerror})",

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import Architecture, architecture, include_directories, slice_flags, version_of
-from kheaders.compilers.vfs import virtual_files
+from kheaders.compilers.vfs import Virtual, promised_files, virtual_files
 from kheaders.errors import BlobError
 from kheaders.forms.served import Served
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program, read
 from kheaders.interface.slice import Cutter, Needs, Slice
+from kheaders.patterns import pattern
 
 ROOT = "/kheaders/slice"
 TEXT = f"{ROOT}/slice.h"
 STUBS = f"{ROOT}/include"
 
-_TAG = re.compile(r"'(?:const |volatile )*(?:struct|union|enum) (\w+)")
-_NAME = re.compile(
+_TAG = pattern(r"'(?:const |volatile )*(?:struct|union|enum) (\w+)")
+_NAME = pattern(
     r"(?:undeclared identifier|undeclared function|unknown type name|undeclared label|unknown attribute"
     r"|use of undeclared) '(\w+)'"
 )
@@ -77,14 +77,35 @@ class SliceForm:
     @contextmanager
     def present(self, piece: Slice, compiler: Compiler) -> Iterator[Served]:
         """Make *piece* readable for *compiler* for the time of the body. Raises StoreError."""
-        # the compiler asks for a path without dots, but with all slashes that the program has
-        paths = [(os.path.normpath(f"{STUBS}/{name}"), name) for name in piece.includes]
-        paths += [(f"{STUBS}/{name}", name) for name in piece.includes if "//" in name]
-        texts = {path: piece.stubs.get(name, b"") for path, name in paths if path.startswith(f"{STUBS}/")}
+        texts = {path: piece.stubs.get(name, b"") for path, name in _stubs(piece).items()}
         texts[TEXT] = piece.first
         with virtual_files(texts) as files:
-            flags = slice_flags(self._arch, STUBS, TEXT, compiler.include, self._version)
-            yield Served((*flags, *files.flags), files.pass_fds)
+            yield self._served(compiler, files)
+
+    @contextmanager
+    def promise(self, compiler: Compiler) -> Iterator[tuple[Served, Callable[[Slice], bool]]]:
+        """As :meth:`present`, for a compiler that starts while its slice is still being cut.
+
+        With what it is given comes what gives it the slice, and returns whether it can have it. Raises StoreError.
+        """
+        with promised_files(TEXT) as (files, keep):
+
+            def give(piece: Slice) -> bool:
+                return not any(piece.stubs.values()) and keep(piece.first, _stubs(piece))
+
+            yield self._served(compiler, files), give
+
+    def _served(self, compiler: Compiler, files: Virtual) -> Served:
+        flags = slice_flags(self._arch, STUBS, TEXT, compiler.include, self._version)
+        return Served((*flags, *files.flags), files.pass_fds)
+
+
+def _stubs(piece: Slice) -> dict[str, str]:
+    """Path of each file that an include line finds → the name in that line."""
+    # the compiler asks for a path without dots, but with all slashes that the program has
+    paths = {os.path.normpath(f"{STUBS}/{name}"): name for name in piece.includes}
+    paths.update({f"{STUBS}/{name}": name for name in piece.includes if "//" in name})
+    return {path: name for path, name in paths.items() if path.startswith(f"{STUBS}/")}
 
 
 def lacking(diagnostics: str) -> Needs:

@@ -11,7 +11,6 @@ Directory Specification 0.8, which says that a relative path in one is to be ign
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 from kheaders import safepath
 from kheaders.errors import StoreError
+from kheaders.patterns import pattern
 from kheaders.settings import DEFAULT_STORE_LIMIT
 
 BOOT = "boot"
@@ -32,9 +32,9 @@ ROOT_CACHE = Path("/var/cache/kheaders")
 DEFAULT_LIMIT = DEFAULT_STORE_LIMIT
 """Bytes that the entries of a store may take before the least recently used ones go."""
 
-_KIND = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_KEY = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,127}")
-_SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,15}){0,2}")
+_KIND = pattern(r"[a-z][a-z0-9-]{0,31}")
+_KEY = pattern(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,127}")
+_SUFFIX = pattern(r"(\.[A-Za-z0-9]{1,15}){0,2}")
 
 
 class Area(NamedTuple):
