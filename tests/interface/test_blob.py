@@ -82,7 +82,7 @@ class TestRoundTrip:
             return len(name) << 32 | len(name)
 
         monkeypatch.setattr("kheaders.interface.blob.hashed", alike)
-        for module in ("index", "writer"):
+        for module in ("index", "verify", "writer"):
             monkeypatch.setattr(f"kheaders.interface.{module}.hashes", lambda names: list(map(alike, names)))
         with Blob(built(tmp_path / "alike")) as blob:
             assert problems(blob) == []

@@ -11,6 +11,7 @@ from typing import Any
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import RELEVANT_OPTIONS, architecture, include_directories
+from kheaders.errors import BlobError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.interface import conditions, index, umbrella, writer
 from kheaders.interface.aside import aside
@@ -82,7 +83,7 @@ def build(
             "counts": counts,
             "bare": sorted(json.loads(notes["bare"])),
         }
-        writer.write(_content(indexed, meta, failed, notes), staged, workers > 1)
+        writer.write(_content(indexed, meta, failed, notes), staged, workers > 1, indexed.hashes)
 
 
 def _content(

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from itertools import accumulate, count, pairwise
 from multiprocessing import get_context
+from operator import eq
 from typing import NamedTuple
 
 from kheaders.interface import declaration
@@ -49,6 +50,8 @@ class Index(NamedTuple):
     macro_lines: array[int]
     rows: Mapping[str, Rows]
     """``includes``, NAME_ROWS, ``macro_words``; rows of names are sorted."""
+    hashes: array[int]
+    """Of each name."""
 
 
 def build(
@@ -244,12 +247,14 @@ class _Merge:
             macros.files,
             macros.lines,
             final,
+            array("Q", map(self._hashes.__getitem__, order)),
         )
 
     def _ordered(self, numbers: Collection[int], listed: Sequence[bytes]) -> list[int]:
         """*numbers* in the order of :func:`kheaders.interface.writer.ordered`."""
         order = sorted(numbers, key=self._hashes.__getitem__)
-        if len(set(map(self._hashes.__getitem__, order))) != len(order):
+        hashed = list(map(self._hashes.__getitem__, order))
+        if any(map(eq, hashed, hashed[1:])):
             order.sort(key=lambda number: (self._hashes[number], listed[number]))
         return order
 

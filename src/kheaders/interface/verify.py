@@ -8,7 +8,7 @@ from typing import Any
 
 from kheaders.errors import BlobError
 from kheaders.interface.blob import Blob
-from kheaders.interface.schema import BUCKETS, ENTRIES, KINDS, PAGED, TABLE_NAMES
+from kheaders.interface.schema import BUCKETS, ENTRIES, KINDS, PAGED, TABLE_NAMES, hashes
 from kheaders.interface.writer import based, entries_of, index_of, ordered
 
 _META = {"release": (str, type(None)), "srcarch": str, "digest": str, "config": list, "counts": dict, "tool": str}
@@ -77,7 +77,7 @@ def _numbers(blob: Blob, found: list[str]) -> None:
 
 def _names(blob: Blob, found: list[str]) -> None:
     names = [name.encode() for name in blob.names]
-    buckets, marks = index_of(names)
+    buckets, marks = index_of(hashes(names))
     if names != ordered(names) or len(set(names)) != len(names):
         found.append("names are not numbered in their order")
     elif marks.tobytes() != blob.array("marks").tobytes() or buckets.tobytes() != blob.array("buckets").tobytes():

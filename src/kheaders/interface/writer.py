@@ -57,8 +57,11 @@ def ordered(names: Collection[bytes]) -> list[bytes]:
     return [name for _, name in sorted(zip(hashes(names), names, strict=True))]
 
 
-def write(content: Content, path: Path, apart: bool = True) -> None:
-    """Write a new blob to *path*, which must not exist or be empty; with *apart* another process helps. Raises BlobError."""
+def write(content: Content, path: Path, apart: bool = True, hashed: Sequence[int] = ()) -> None:
+    """Write a new blob to *path*, which must not exist or be empty. Raises BlobError.
+
+    With *apart* another process helps. *hashed* are the hashes of the names, if they are known.
+    """
     one_each = Rows(array("I", range(len(content.macro_names) + 1)), content.macro_names)
     rows = {**content.rows, "macro_names": one_each}
     bounds = {"decl": cuts(content.decl_texts), "macro": cuts(content.macro_texts)}
@@ -75,7 +78,7 @@ def write(content: Content, path: Path, apart: bool = True) -> None:
 
     try:
         with aside(pages, apart) as made, closing(sqlite3.connect(path, isolation_level=None)) as database:
-            _write(database, content, rows, bounds, made)
+            _write(database, content, rows, bounds, made, hashed or hashes(content.names))
     except sqlite3.Error as error:
         raise BlobError(f"the blob cannot be written ({error})", "free space, or name another place") from error
 
@@ -86,6 +89,7 @@ def _write(
     rows: Mapping[str, Rows],
     bounds: Mapping[str, list[int]],
     pages: Callable[[], Mapping[str, list[tuple[bytes, bytes]]]],
+    hashed: Sequence[int],
 ) -> None:
     database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     database.execute(f"PRAGMA user_version = {SCHEMA}")
@@ -96,7 +100,7 @@ def _write(
     database.execute("BEGIN")
     _write_facts(database, content)
     order = sorted(range(len(content.names)), key=content.names.__getitem__)
-    _write_numbers(database, content, rows, order, bounds)
+    _write_numbers(database, content, rows, order, bounds, hashed)
     names = list(enumerate(_named([content.names[number] for number in order])))
     for kind, columns in pages().items():
         database.executemany(
@@ -121,6 +125,7 @@ def _write_numbers(
     rows: Mapping[str, Rows],
     order: Sequence[int],
     bounds: Mapping[str, list[int]],
+    hashed: Sequence[int],
 ) -> None:
     """Write first what every slice needs, so that it lies together at the beginning of the file.
 
@@ -128,7 +133,7 @@ def _write_numbers(
     """
     entries = entries_of([rows[source] for source in ENTRIES.values()], len(order))
     bases, offsets = based(entries.starts)
-    buckets, marks = index_of(content.names)
+    buckets, marks = index_of(hashed)
     arrays = {
         "buckets": buckets,
         "marks": marks,
@@ -148,13 +153,12 @@ def _write_numbers(
     database.execute("INSERT INTO numbers VALUES ('kinds', ?)", (content.kinds,))
 
 
-def index_of(names: Sequence[bytes]) -> tuple[array[int], array[int]]:
-    """(where the names of each bucket begin, the mark of each name)."""
-    numbers = hashes(names)
+def index_of(hashed: Sequence[int]) -> tuple[array[int], array[int]]:
+    """(where the names of each bucket begin, the mark of each name), of the names with these hashes."""
     sizes = [0] * (BUCKETS + 1)
-    for number in numbers:
+    for number in hashed:
         sizes[(number >> 32) + 1] += 1
-    return array("I", accumulate(sizes)), array("I", [number & 0xFFFFFFFF for number in numbers])
+    return array("I", accumulate(sizes)), array("I", [number & 0xFFFFFFFF for number in hashed])
 
 
 def _places(order: Sequence[int]) -> array[int]:
