@@ -10,7 +10,7 @@ from types import FrameType
 import pytest
 
 from kheaders.errors import ToolError, ToolFailed, ToolMissing, ToolTimeout
-from kheaders.run import attended, environment, run, which
+from kheaders.run import attended, environment, run, started, which
 
 WAIT = 30
 """Seconds after which a descriptor that should long be closed counts as held open."""
@@ -34,6 +34,23 @@ def test_what_is_printed_comes_back() -> None:
     done = run(["sh", "-c", "printf out; printf err >&2; exit 3"], check=False)
     assert (done.stdout, done.stderr, done.errors, done.returncode) == (b"out", b"err", "err", 3)
     assert done.argv == ("sh", "-c", "printf out; printf err >&2; exit 3")
+
+
+def test_it_runs_before_its_end_is_waited_for() -> None:
+    reading, writing = os.pipe()
+    with started(["sh", "-c", f"echo begun >&{writing}; cat"], input=b"given", pass_fds=(writing,)) as finish:
+        assert os.read(reading, 6) == b"begun\n"
+        assert finish().stdout == b"given"
+    os.close(reading)
+    os.close(writing)
+
+
+def test_what_nobody_waits_for_is_killed() -> None:
+    reading, writing = os.pipe()
+    with started(["sh", "-c", SPAWN, "sh", str(writing)], pass_fds=(writing,)):
+        os.close(writing)
+    read_to_end(reading)
+    os.close(reading)
 
 
 def test_the_command_can_be_replayed_by_a_shell() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from builders.compilers import Clang
 from builders.mini import mini
-from kheaders import Context
+from kheaders import Context, slicing
 from kheaders.compilers.find import Compiler, examine
+from kheaders.compilers.job import Result
 from kheaders.errors import BlobError, CompileFailed, HostAssembly
 from kheaders.headers.headerset import HeaderSet
 from kheaders.interface.build import build
@@ -22,6 +24,7 @@ EXTRA = {
         b"static inline u32 skb_len(const struct sk_buff *skb) { return skb->len; }\n"
     ),
     "include/linux/switch.h": b"struct switch_ { int one;\n#ifdef SWITCH\nint more;\n#endif\nint last; };\n",
+    "include/linux/early.h": b"#ifndef EARLY\n#define EARLY 2\n#endif\n",
     "include/linux/dev.h": b"struct device { int index; char name[16]; };\n",
     "include/linux/broken.h": b"#include <asm/nowhere.h>\n",
     "include/linux/deep.h": (
@@ -63,6 +66,25 @@ def test_compiles_without_any_headers(context: Context, blob: Path) -> None:
     whole = b"struct device { int index; char name[16]; };\nstruct sk_buff { unsigned int len; struct device *dev; };\n"
     by_hand = context.compile(whole + b"int f(struct sk_buff *skb) { return skb->len + skb->dev->index; }\n", blob=blob)
     assert [d.section for d in compare(compiled.object, by_hand.object) if d.kind == "code"] == []
+
+
+def test_the_compiler_is_started_once_while_the_slice_is_cut(
+    context: Context, blob: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = b"#include <linux/skbuff.h>\nint f(struct sk_buff *skb) { return skb_len(skb); }\n"
+    afterwards = []
+
+    def later(*given: Any) -> Result:
+        afterwards.append(given)
+        return compile_now(*given)
+
+    compile_now = slicing._compile
+    monkeypatch.setattr(slicing, "_compile", later)
+    ahead = context.compile(program, blob=blob)
+    assert ahead.form == "slice" and not afterwards
+    # a program that defines what its header defines too: what its include line finds is not empty
+    both = b"#define EARLY 1\n#include <linux/early.h>\nint f(void) { return EARLY; }\n"
+    assert context.compile(both, blob=blob).form == "slice" and len(afterwards) == 1
 
 
 def test_struct_that_is_only_pointed_to_is_not_defined(context: Context, blob: Path) -> None:
