@@ -127,7 +127,7 @@ def test_missing_tool(run: Run, empty_root: tuple[str, ...]) -> None:
 
 
 def test_no_command(run: Run) -> None:
-    for words in ((), ("--",)):
+    for words in ((), ("--",), ("--", "")):
         assert run("exec", *words).status == 2
 
 

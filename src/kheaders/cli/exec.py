@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prepare, run the tool, and pass on how it ended."""
     command: list[str] = args.extra
-    if not command:
+    if not command or not command[0]:
         raise UsageError("no command is named", "name it after --: kheaders exec -- opensnoop-bpfcc")
     status = _attend(args, command)
     if status < 0:  # as a shell sees the tool's own death; what had to be undone is undone
