@@ -38,11 +38,12 @@ def test_what_is_printed_comes_back() -> None:
 
 def test_it_runs_before_its_end_is_waited_for() -> None:
     reading, writing = os.pipe()
-    with started(["sh", "-c", f"echo begun >&{writing}; cat"], input=b"given", pass_fds=(writing,)) as finish:
+    script = f"echo begun >/proc/self/fd/{writing}; cat"  # sh knows only descriptors of one digit by >&
+    with started(["sh", "-c", script], input=b"given", pass_fds=(writing,)) as finish:
+        os.close(writing)
         assert os.read(reading, 6) == b"begun\n"
         assert finish().stdout == b"given"
     os.close(reading)
-    os.close(writing)
 
 
 def test_what_nobody_waits_for_is_killed() -> None:
