@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import NamedTuple
 
 from kheaders.errors import KheadersError
 from kheaders.headers.headerset import PRIVATE, HeaderSet
+from kheaders.memory import give_back
 
 
 class Node(NamedTuple):
@@ -66,7 +66,7 @@ class Contents:
             if self._headers is not None and not self._waiting:
                 self._headers = self._private = self._thread = None
                 self._growing, self._directories = {}, {""}
-        _give_back()
+        give_back()
 
     def listing(self, path: str) -> Iterator[str]:
         """Names in the directory *path*."""
@@ -110,7 +110,7 @@ class Contents:
                 self._add_directories(path)
             self._growing, self._headers = headers.files, headers
             self._changed.notify_all()
-        _give_back()
+        give_back()
 
     def _seen(self, path: str, files: Mapping[str, bytes]) -> None:
         self._growing = files
@@ -147,11 +147,3 @@ class Contents:
         if path in files:
             return Node(files[path])
         return DIRECTORY if any(name.startswith(f"{path}/") for name in files) else None
-
-
-def _give_back() -> None:
-    """Let the system have memory that was freed (malloc_trim(3)): unpacking takes more than what it leaves."""
-    import ctypes
-
-    with suppress(AttributeError, OSError):  # a C library without it
-        ctypes.CDLL(None).malloc_trim(0)

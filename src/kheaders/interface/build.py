@@ -17,6 +17,7 @@ from kheaders.interface import conditions, index, umbrella, writer
 from kheaders.interface.aside import aside
 from kheaders.interface.resolver import Resolver
 from kheaders.interface.splitter import SENTINEL
+from kheaders.memory import give_back
 from kheaders.newfile import replacing
 from kheaders.version import VERSION
 
@@ -59,10 +60,11 @@ def build(
             # it is done while the compiler surveys, when another core would be idle
             noted = stack.enter_context(aside(lambda: conditions.survey(_read_by_programs(headers)), apart=workers > 1))
             passed = stack.enter_context(umbrella.preprocess(headers, compiler))
+            notes = noted()  # before other processes are started, and what unpacking freed with it
+            give_back()
             stage("index", 0, len(passed.headers))
-            indexed = index.build(counted(passed), resolver, workers, lambda: conditions.macros(noted()))
+            indexed = index.build(counted(passed), resolver, workers, lambda: conditions.macros(notes))
             failed = passed.failed
-            notes = noted()
         stage("write")
         counts = {
             "declarations": len(indexed.texts),

@@ -26,6 +26,8 @@ from kheaders.interface.walk import Piece, Walk, batches
 
 BATCH = 1 << 20
 """Bytes of preprocessed text that are read by one process at a time."""
+PENDING = 4
+"""Batches that may wait for others to be read, and hold memory meanwhile."""
 
 _SPACE = re.compile(rb"[ \t]*\n[ \t\n]*")
 _INDENTATION = re.compile(rb"\n[ \t\n]*")
@@ -72,7 +74,7 @@ def build(
                 lines.append(line)
                 pieces.append(piece)
             parts.append(_read_by(pool, pieces, walk.macros.texts[first:]))
-            while parts and parts[0].done():
+            while parts and (parts[0].done() or len(parts) > PENDING):
                 merge.add(parts.popleft().result())
         while parts:
             merge.add(parts.popleft().result())
