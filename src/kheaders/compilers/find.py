@@ -192,8 +192,10 @@ def _own_headers(argv: tuple[str, ...], installed: re.Match[str] | None) -> str:
     for place in (f"{printed}/include", f"{program}/lib/include"):
         if os.path.isfile(f"{place}/stddef.h"):
             return place
+    import shlex
+
     raise CompilerError(
-        f"{' '.join(argv)}: its own headers (stddef.h) are missing",
+        f"{shlex.join(argv)}: its own headers (stddef.h) are missing",
         "install its resource directory (libclang-common)",
     )
 
