@@ -29,7 +29,7 @@ from kheaders.formcalls import FormCalls
 from kheaders.kernel import Kernel
 from kheaders.settings import Settings
 from kheaders.store import Entry, Store
-from kheaders.types_api import TypeCalls, TypesFrom
+from kheaders.types_api import TypesFrom
 
 if TYPE_CHECKING:
     from kheaders.archive import Limits
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from kheaders.sources.candidate import Request
 
 
-class Context(FormCalls, BlobCalls, TypeCalls, ArchiveCalls):
+class Context(FormCalls, BlobCalls, ArchiveCalls):
     """Which kernel, where to look, and with which settings; the rest follows. Make one with :meth:`open`."""
 
     def __init__(

@@ -4,47 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kheaders.types_api import TypeCalls, TypesFrom
+
 if TYPE_CHECKING:
     from kheaders.btf.table import Btf
-    from kheaders.compilers.find import Compiler
-    from kheaders.headers.chain import Chain
     from kheaders.interface.blob import Blob
     from kheaders.interface.lookup import Item
     from kheaders.interface.slice import Slice
-    from kheaders.kernel import Kernel
-    from kheaders.retyping import Retyper
-    from kheaders.store import Store
-    from kheaders.types_api import TypesFrom
 
 Progress = Callable[[str, "int | None", "int | None"], None]
 
 
-class BlobCalls:
+class BlobCalls(TypeCalls):
     """A part of :class:`kheaders.api.Context`."""
 
-    if TYPE_CHECKING:
-        kernel: Kernel
-        store: Store
-        headers: Path | None
-        named: bool
-
-        @property
-        def compiler(self) -> Compiler: ...
-        def chain(self, downloads: Path | None = None) -> Chain: ...
-        def _downloads(self) -> AbstractContextManager[Path | None]: ...
-        def _retyper(
-            self,
-            blob: Blob,
-            core: bool,
-            types: TypesFrom,
-            btf: str | os.PathLike[str] | Btf | None = None,
-            *,
-            needed: bool = False,
-        ) -> Retyper: ...
+    headers: Path | None
+    named: bool
 
     def blob(self, path: str | os.PathLike[str] | None = None) -> Blob:
         """The blob at *path*, or the kernel's own in the store, open; the caller closes it.
