@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -19,7 +19,7 @@ from kheaders.compilers.vfs import virtual_files
 from kheaders.errors import CompilerError, VerificationError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewrite
-from kheaders.interface import conditions
+from kheaders.interface import conditions, leftovers
 from kheaders.interface.resolver import ROOT, Resolver
 from kheaders.interface.splitter import SENTINEL
 from kheaders.run import Running, running
@@ -37,21 +37,18 @@ _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")'
 _COMPLAINT = re.compile(r"^(.*?):\d+:\d+: (?:fatal )?(error|warning): (.*)$")
 _SEEN = re.compile(rb'^#(?: \d+ "([^"\n]+)"|include(?:_next)? (?:<([^>\n]+)>|"([^"\n]+)"))', re.M)
 _FROM = re.compile(r"^In file included from (.*?):(\d+):$")
-_DEFINED = re.compile(rb"#[ \t]*define[ \t]+([a-z_]\w*)[ \t]+([A-Za-z_][^\n]*?)[ \t]*$", re.M)
-"""Macros without parameters; those in capitals are nobody else's words."""
 _ONLY_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == 0x5F) else 0x20 for byte in range(256))
-_FEW = 40
-"""Includers, direct and indirect, up to which a header counts as read by few."""
 MISSING = "kheaders: no such header: "
 
 
 class Pass:
     """The pass while it runs: iterating gives the preprocessor's output; headers are named below ROOT in it."""
 
-    def __init__(self, running: Running, headers: tuple[str, ...], failed: Mapping[str, str], compiler: str) -> None:
-        self.headers = headers
+    def __init__(self, running: Running, text: bytes, failed: Mapping[str, str], compiler: str) -> None:
+        self.headers = tuple(path for line in text.splitlines() if (path := _included_by(line)))
         """Paths of the headers that are included, in order."""
         self._running = running
+        self._text = text
         self._failed = failed
         self._compiler = compiler
         self._printed = False
@@ -67,7 +64,7 @@ class Pass:
         errors = self._running.finish().errors
         if not self._printed:
             raise CompilerError(f"{self._compiler}: the headers could not be preprocessed", "run 'kheaders doctor'")
-        failed, _ = diagnosed(errors, self.headers)
+        failed, _ = diagnosed(errors, self._text)
         return {**self._failed, **failed}
 
 
@@ -77,7 +74,7 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
 
     A survey goes before it. Headers that cannot be included are left out, and those that define macros of others anew
     come last, where they do no harm: headers of the other byte order, of 32-bit variants, generic ones that the
-    architecture replaces.
+    architecture replaces. What only programs include leaves nothing behind.
     """
     if headers.srcarch is None:
         raise VerificationError(
@@ -89,18 +86,20 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
     flags = header_flags(arch, ROOT, compiler.include, version_of(headers.release))
     with virtual_files(_texts(headers, missing)) as files:
         argv = [*compiler.argv, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
-        candidates = tuple(top_level(headers, popularity))
+        candidates = {path: headers.files[path] for path in top_level(headers, popularity)}
+        restored = leftovers.restored(candidates, popularity)
+        text = umbrella(candidates, restored)
         words = [*argv, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-", "-x", "c", "-"]
-        with running(words, input=_umbrella(candidates), pass_fds=files.pass_fds) as surveying:
+        with running(words, input=text, pass_fds=files.pass_fds) as surveying:
             edges, known = surveyed(surveying, Resolver(headers, search))
-            failed, intruders = diagnosed(surveying.finish().errors, candidates)
+            failed, intruders = diagnosed(surveying.finish().errors, text)
         hard = {path: reason for path, reason in failed.items() if not _may_be_infected(reason)}
-        harm = spread({**captors(headers, edges, known), **intruders}, edges)
-        good = [path for path in candidates if path not in hard]
-        chosen = tuple(sorted(good, key=lambda path: harm.get(path, 0)))
+        harm = leftovers.spread({**leftovers.captors(headers, edges, known), **intruders}, edges)
+        good = (path for path in candidates if path not in hard)
+        text = umbrella(sorted(good, key=lambda path: harm.get(path, 0)), restored)
         words = [*argv, "-dD", "-dI", "-w", "-o", "-", "-x", "c", "-"]
-        with running(words, input=_umbrella(chosen), pass_fds=files.pass_fds) as passing:
-            yield Pass(passing, chosen, hard, compiler.name)
+        with running(words, input=text, pass_fds=files.pass_fds) as passing:
+            yield Pass(passing, text, hard, compiler.name)
 
 
 def _texts(headers: HeaderSet, missing: set[str]) -> dict[str, bytes]:
@@ -113,9 +112,20 @@ def _texts(headers: HeaderSet, missing: set[str]) -> dict[str, bytes]:
     return texts
 
 
-def _umbrella(chosen: Sequence[str]) -> bytes:
-    """The file that includes the *chosen* headers."""
-    return b"".join(b'#include "%s"\n%s\n' % (f"{ROOT}/{path}".encode(), SENTINEL) for path in chosen)
+def umbrella(chosen: Iterable[str], restored: Mapping[str, Iterable[bytes]]) -> bytes:
+    """The file that includes the *chosen* headers, each on a line; after it, its *restored* macros are as before it."""
+    lines: list[bytes] = []
+    for path in chosen:
+        names = tuple(restored.get(path, ()))
+        lines += (b'#pragma push_macro("%s")' % name for name in names)
+        lines += (b'#include "%s"' % f"{ROOT}/{path}".encode(), SENTINEL)
+        lines += (b'#pragma pop_macro("%s")' % name for name in names)
+    return b"\n".join((*lines, b""))
+
+
+def _included_by(line: bytes) -> str:
+    """The header that a line of an umbrella includes; empty for another line."""
+    return _relative(line.split(b'"')[1].decode()) if line.startswith(b"#include ") else ""
 
 
 def top_level(headers: HeaderSet, popularity: Mapping[str, int]) -> Iterator[str]:
@@ -191,64 +201,14 @@ def _lines(stream: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(held)
 
 
-def captors(headers: HeaderSet, edges: Mapping[str, set[str]], words: set[bytes]) -> dict[str, int]:
-    """Headers whose macros take common words for themselves (``#define events …``), and how many *words* each takes.
-
-    Read before others, such a header would change what those declare, though no program includes both. One that many
-    reach is part of what they all mean, and stays where it is.
-    """
-    includers = _includers(edges)
-    found: dict[str, int] = {}
-    for path, text in headers.files.items():
-        if path.startswith(("include/", "arch/")) and b"define" in text:
-            names = {name for name, body in _DEFINED.findall(text) if body != name} & words
-            # What the header itself declares elsewhere it only replaces: extern int x; #else, #define x zero
-            count = sum(not re.search(rb"^[^#\n]*\b%s\s*[][;,(=]" % name, text, re.M) for name in names)
-            if count and len(_reached_from(path, includers, _FEW + 1)) <= _FEW:
-                found[path] = count
-    return found
-
-
-def _includers(edges: Mapping[str, set[str]]) -> dict[str, list[str]]:
-    includers: dict[str, list[str]] = {}
-    for path, targets in edges.items():
-        for target in targets:
-            includers.setdefault(target, []).append(path)
-    return includers
-
-
-def _reached_from(path: str, edges: Mapping[str, list[str]], most: int) -> set[str]:
-    """*path* and what *edges* lead to from it; no more than *most*."""
-    found = {path}
-    todo = [path]
-    while todo and len(found) < most:
-        for target in edges.get(todo.pop(), ()):
-            if target not in found:
-                found.add(target)
-                todo.append(target)
-    return found
-
-
-def spread(intruders: Mapping[str, int], edges: Mapping[str, set[str]]) -> dict[str, int]:
-    """How many macros a header redefines, itself or through what it includes, whichever is more."""
-    includers = _includers(edges)
-    harm: dict[str, int] = {}
-    for count, path in sorted(((count, path) for path, count in intruders.items()), reverse=True):
-        todo = [path]
-        while todo:
-            current = todo.pop()
-            if current not in harm:
-                harm[current] = count
-                todo += includers.get(current, ())
-    return harm
-
-
-def diagnosed(diagnostics: str, chosen: Sequence[str]) -> tuple[dict[str, str], dict[str, int]]:
-    """What the preprocessor complained of: headers that cannot be included, and how many macros a header redefined.
+def diagnosed(diagnostics: str, text: bytes) -> tuple[dict[str, str], dict[str, int]]:
+    """What the preprocessor complained of in an umbrella: headers that cannot be included, and how many macros a header
+    redefined.
 
     A header that asks for one that is missing fails wherever it is included; one that stops with an ``#error`` of its
     own fails where it is included first, as the umbrella did.
     """
+    lines = text.splitlines()
     failed: dict[str, str] = {}
     intruders: dict[str, int] = {}
     stack: list[tuple[str, int]] = []
@@ -259,7 +219,7 @@ def diagnosed(diagnostics: str, chosen: Sequence[str]) -> tuple[dict[str, str], 
         match = _COMPLAINT.match(line)
         if match and stack:
             file, number = stack[0]
-            top = chosen[number // 2] if file == NAME and number // 2 < len(chosen) else ""
+            top = _included_by(lines[number - 1]) if file == NAME and number <= len(lines) else ""
             if match[2] == "warning":
                 for path in {top, _relative(match[1])}:
                     intruders[path] = intruders.get(path, 0) + 1
