@@ -34,7 +34,7 @@ def test_groups_of_a_header() -> None:
     guard, found = groups(GUARDED)
     assert guard == b"_A_H"
     assert found == [
-        Group(frozenset({b"LIMIT"}), b"LIMIT", 3, 5, False),
+        Group(frozenset({b"LIMIT"}), b"LIMIT", 3, 5, False, b"LIMIT 5", 4),
         Group(frozenset({b"CONFIG_A"}), b"", 6, 12, True),
         Group(frozenset({b"DEBUG", b"LEVEL"}), b"", 8, 12, True),
         Group(frozenset({b"BOTH"}), b"", 13, 16, False),
@@ -44,7 +44,39 @@ def test_groups_of_a_header() -> None:
 def test_a_later_condition_does_not_matter_to_the_lines_before_it() -> None:
     _, found = groups(b"#if A\n#include <a.h>\n#elif B\nint b;\n#endif\n")
     assert [group[0] for group in found] == [{b"A"}, {b"B"}]
-    assert [group[2:] for group in found] == [(1, 5, True), (3, 5, False)]
+    assert [group[2:5] for group in found] == [(1, 5, True), (3, 5, False)]
+
+
+@pytest.mark.parametrize(
+    ("definition", "printed"),
+    [
+        (b"A", b"A "),
+        (b"A  1 /* one */ +\\\n\t2 // three", b"A 1 + 2"),
+        (b"A( x,  y ) x  ##y", b"A(x,y) x ##y"),
+        (b"A (x)", b"A (x)"),
+        (b"A \"two  blanks\"  ' '", b"A \"two  blanks\" ' '"),
+        (b"A 'it", b"A 'it"),
+    ],
+)
+def test_defaults_are_as_the_preprocessor_prints_them(definition: bytes, printed: bytes) -> None:
+    """Definitions of the pass itself look like this; the same one twice would be told twice."""
+    _, defaults = conditions.survey(
+        [("a.h", b"#ifndef G\n#define G\n#ifndef A\n# define " + definition + b"\n#endif\n#endif\n")]
+    )
+    assert defaults == [conditions.Default("a.h", 4, b"A", printed)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"#ifdef CONFIG_A\n#ifndef A\n#define A 1\n#endif\n#endif\n",
+        b"#ifndef A\n#ifdef CONFIG_A\n#define A 1\n#else\n#define A 2\n#endif\n#endif\n",
+        b"#ifndef A\n#define A 1\n#else\n#define A 2\n#endif\n",
+        b"#ifndef A\n#define A 1\nint a;\n#endif\n",
+    ],
+)
+def test_what_depends_on_more_is_no_default_for_all(text: bytes) -> None:
+    assert not conditions.survey([("a.h", b"#ifndef G\n#define G\n" + text + b"#endif\n")]).defaults
 
 
 @pytest.mark.parametrize(
@@ -66,7 +98,8 @@ def test_lists(text: bytes, expected: bool) -> None:
 
 
 def test_notes_can_be_asked() -> None:
-    notes = conditions.survey([("include/a.h", GUARDED), ("include/list.h", b"HOOK(a)\n")])
+    notes, defaults = conditions.survey([("include/a.h", GUARDED), ("include/list.h", b"HOOK(a)\n")])
+    assert defaults == [conditions.Default("include/a.h", 4, b"LIMIT", b"LIMIT 5")]
     assert notes["defaults"] == "LIMIT include/a.h"
     assert json.loads(notes["bare"]) == {"include/list.h": "HOOK(a)\n"}
     assert conditions.places(notes["tested"], ("DEBUG", "LEVE", "LIMIT")) == {"DEBUG": [("include/a.h", 8, 12, True)]}

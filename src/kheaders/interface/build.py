@@ -60,10 +60,10 @@ def build(
             # it is done while the compiler surveys, when another core would be idle
             noted = stack.enter_context(aside(lambda: conditions.survey(_read_by_programs(headers)), apart=workers > 1))
             passed = stack.enter_context(umbrella.preprocess(headers, compiler))
-            notes = noted()  # before other processes are started, and what unpacking freed with it
+            notes, defaults = noted()  # before other processes are started, and what unpacking freed with it
             give_back()
             stage("index", 0, len(passed.headers))
-            indexed = index.build(counted(passed), resolver, workers, lambda: conditions.macros(notes))
+            indexed = index.build(counted(passed), resolver, workers, lambda: conditions.macros(notes), defaults)
             failed = passed.failed
         stage("write")
         counts = {

@@ -27,6 +27,9 @@ _GUARDED = pattern(
 _LIST = pattern(rb"[A-Za-z_]\w*\s*[(,]")
 _ABSENT = pattern(rb"\s*(?:!\s*defined\s*\(?\s*)?(\w+)\s*\)?\s*")
 
+_HEAD = pattern(rb"\w+(?:\([^()]*\))?")
+_BLANK = pattern(rb'("(?:[^"\\]|\\.)*+"?|\'(?:[^\'\\]|\\.)*+\'?|[^\s"\']+)|\s+', re.S)
+
 
 class Group(NamedTuple):
     """Lines of a header from ``#if`` to ``#endif``, and the macros that decide on them."""
@@ -38,17 +41,43 @@ class Group(NamedTuple):
     last: int
     includes: bool
     """Whether an include line is among them."""
+    text: bytes = b""
+    """The definition of *default*, if the lines are in no other group."""
+    line: int = 0
+    """Where that is."""
 
 
-def survey(files: Iterable[tuple[str, bytes]]) -> dict[str, str]:
-    """The notes that a blob holds of *files* (path, text): ``defaults``, ``tested`` and ``bare``."""
+class Default(NamedTuple):
+    """A macro that a header defines unless it is defined already; in the pass over all headers it may have been."""
+
+    path: str
+    line: int
+    name: bytes
+    text: bytes
+    """As the preprocessor prints it: ``NAME(parameters) body``."""
+
+
+class Survey(NamedTuple):
+    """What there is to know of the headers' conditions."""
+
+    notes: dict[str, str]
+    """What a blob holds: ``defaults``, ``tested`` and ``bare``."""
+    defaults: list[Default]
+    """Those that depend on nothing else."""
+
+
+def survey(files: Iterable[tuple[str, bytes]]) -> Survey:
+    """Read the conditions of *files* (path, text)."""
     defaults: set[str] = set()
+    given: list[Default] = []
     tested: dict[str, list[str]] = {}
     bare = {}
     for path, text in files:
         for group in groups(text)[1]:
             if group.default:
                 defaults.add(f"{group.default.decode()} {path}")
+                if group.text:
+                    given.append(Default(path, group.line, group.default, group.text))
                 continue
             for name in group.names:
                 place = f"{path} {group.first} {group.last} {int(group.includes)}"
@@ -56,7 +85,8 @@ def survey(files: Iterable[tuple[str, bytes]]) -> dict[str, str]:
         if is_list(text):
             bare[path] = text.decode("utf-8", "replace")
     lines = ("\t".join((name, *places)) for name, places in sorted(tested.items()))
-    return {"defaults": "\n".join(sorted(defaults)), "tested": "\n".join(lines), "bare": json.dumps(bare)}
+    notes = {"defaults": "\n".join(sorted(defaults)), "tested": "\n".join(lines), "bare": json.dumps(bare)}
+    return Survey(notes, given)
 
 
 def is_list(text: bytes) -> bool:
@@ -100,6 +130,8 @@ def groups(text: bytes) -> tuple[bytes, list[Group]]:
                 guard = name[0]
             for one in stack:
                 one.defines.add(name[0] if name else b"")
+                one.definitions += 1
+            stack[-1].define = (rest, line)
         else:
             group = stack.pop()
             if group.number or group.absent != guard or not guard:
@@ -108,6 +140,13 @@ def groups(text: bytes) -> tuple[bytes, list[Group]]:
                 # what a later condition tests does not matter to the lines before it
                 for (names, first), includes in zip(group.tests, group.included, strict=True):
                     found.append(Group(frozenset(names), default, first, line, includes))
+                if (
+                    default
+                    and group.definitions == 1
+                    and group.define[0]
+                    and all(guard and not one.number and one.absent == guard for one in stack)
+                ):
+                    found[-1] = found[-1]._replace(text=_printed(group.define[0]), line=group.define[1])
     return guard, found
 
 
@@ -119,6 +158,18 @@ class _Open:
         self.number = number
         self.start = start
         self.defines: set[bytes] = set()
+        self.definitions = 0
+        self.define = (b"", 0)
+        """What follows the last ``#define`` that is in no group within, and its line."""
+
+
+def _printed(definition: bytes) -> bytes:
+    """What follows ``#define``, as ``clang -E -dD`` prints it."""
+    text = definition.replace(b"\\\n", b" ").strip()
+    head = _HEAD.match(text)
+    end = head.end() if head else 0
+    words = (match[1] or b" " for match in _BLANK.finditer(text[end:].strip()))
+    return b"".join((*text[:end].split(), b" ", *words))
 
 
 def _words(rest: bytes) -> set[bytes]:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from kheaders.interface import declaration
 from kheaders.interface.aside import aside
+from kheaders.interface.conditions import Default
 from kheaders.interface.resolver import Resolver
 from kheaders.interface.rows import Rows
 from kheaders.interface.schema import KINDS, NAME_ROWS, hashes
@@ -57,23 +58,33 @@ class Index(NamedTuple):
 
 
 def build(
-    stream: Iterable[bytes], resolve: Resolver, workers: int, tested: Callable[[], Iterable[str]] = tuple
+    stream: Iterable[bytes],
+    resolve: Resolver,
+    workers: int,
+    tested: Callable[[], Iterable[str]] = tuple,
+    defaults: Iterable[Default] = (),
 ) -> Index:
-    """Index what the preprocessor prints, while it comes. *tested* gives names that have a number in any case."""
+    """Index what the preprocessor prints, while it comes. *tested* gives names that have a number in any case.
+
+    The *defaults* come before all other macros: any other definition that a program sees is in force instead.
+    """
     walk = Walk(resolve)
+    for default in defaults:
+        walk.define(default.name, default.text, default.path, default.line)
     merge = _Merge()
     parts: deque[Future[_Part]] = deque()
     files, lines = array("I"), array("I")
     with ExitStack() as stack:
         pool = _pool(workers, stack)
+        first = 0
         for batch in batches(iter(stream), BATCH):
-            first = len(walk.macros.texts)
             pieces = []
             for file, line, piece in walk.feed(batch):
                 files.append(file)
                 lines.append(line)
                 pieces.append(piece)
             parts.append(_read_by(pool, pieces, walk.macros.texts[first:]))
+            first = len(walk.macros.texts)
             while parts and (parts[0].done() or len(parts) > PENDING):
                 merge.add(parts.popleft().result())
         while parts:

@@ -1,39 +1,85 @@
 """Macros that a header leaves behind for those read after it in the same pass, though no program includes both.
 
 Headers that define macros of others anew, or take common words for macros, come last (:func:`spread`), and what nobody
-else includes gives back its macros as it found them (:func:`restored`).
+else includes gives back its macros as it found them (:meth:`Leftovers.restored`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from kheaders.headers.headerset import HeaderSet
-
-_DEFINED = re.compile(rb"#[ \t]*define[ \t]+([a-z_]\w*)[ \t]+([A-Za-z_][^\n]*?)[ \t]*$", re.M)
-"""Macros without parameters; those in capitals are nobody else's words."""
+_DEFINED = re.compile(rb"#[ \t]*define[ \t]+([A-Za-z_]\w*)[ \t]+([A-Za-z_\\][^\n]*?)[ \t]*$", re.M)
+"""Macros without parameters whose body begins with a word."""
+_CONSTANT = re.compile(rb"\n[ \t]+([A-Z]\w*)[ \t]*[,=}\n]")
+"""A constant of an enumeration, on a line of its own."""
 _DIRECTIVE = re.compile(rb"#[ \t]*(define|undef)[ \t]+([A-Za-z_]\w*)")
 _FEW = 40
 """Includers, direct and indirect, up to which a header counts as read by few."""
 
 
-def captors(headers: HeaderSet, edges: Mapping[str, set[str]], words: set[bytes]) -> dict[str, int]:
-    """Headers whose macros take common words for themselves (``#define events …``), and how many *words* each takes.
+class Leftovers:
+    """What headers define and remove."""
 
-    Read before others, such a header would change what those declare, though no program includes both. One that many
-    reach is part of what they all mean, and stays where it is.
-    """
-    includers = _includers(edges)
-    found: dict[str, int] = {}
-    for path, text in headers.files.items():
-        if path.startswith(("include/", "arch/")) and b"define" in text:
-            names = {name for name, body in _DEFINED.findall(text) if body != name} & words
+    def __init__(self, headers: Mapping[str, bytes], popularity: Mapping[str, int]) -> None:
+        """*popularity* tells how often a header is included by others."""
+        self._headers = headers
+        self._popularity = popularity
+        self._removed: dict[str, frozenset[bytes]] = {}
+        self._defined: dict[str, frozenset[bytes]] = {}
+        self._lasting: dict[str, frozenset[bytes]] = {}
+        """Of headers that others include, the macros that they define for good."""
+        for path, text in headers.items():
+            directives = set(_DIRECTIVE.findall(text))
+            removed = self._removed[path] = frozenset(name for word, name in directives if word == b"undef")
+            defined = self._defined[path] = frozenset(name for word, name in directives if word == b"define")
+            if popularity.get(path):
+                self._lasting[path] = defined - removed
+        self._public = frozenset().union(*self._lasting.values())
+
+    def captors(self, edges: Mapping[str, set[str]], words: set[bytes]) -> dict[str, int]:
+        """Headers that define what has another meaning for others, and how many such names each takes.
+
+        Those are common *words* (``#define events …``) and, of words in capitals, constants of other headers
+        (``RESERVED``); and macros of others that are removed first (``pr_fmt``). Read before others, such a header
+        would change what those declare, though no program includes both. One that many reach is part of what they all
+        mean, and stays where it is.
+        """
+        includers = _includers(edges)
+        constants: dict[bytes, str] = {}
+        for path, text in self._headers.items():
+            constants.update(dict.fromkeys(_CONSTANT.findall(text), path))
+        found: dict[str, int] = {}
+        for path, text in self._headers.items():
+            names = {name for name, body in _DEFINED.findall(text) if body != name}
+            names = {name for name in names if (constants.get(name, path) != path if name.isupper() else name in words)}
             # What the header itself declares elsewhere it only replaces: extern int x; #else, #define x zero
             count = sum(not re.search(rb"^[^#\n]*\b%s\s*[][;,(=]" % name, text, re.M) for name in names)
+            count += len(self._removed[path] & self._defined[path] & self._public)
             if count and len(_reached_from(path, includers, _FEW + 1)) <= _FEW:
                 found[path] = count
-    return found
+        return found
+
+    def restored(self, order: Iterable[str], edges: Mapping[str, set[str]]) -> dict[str, list[bytes]]:
+        """For each header of the *order* its macros that those after it must not see: none if others include it.
+
+        A macro that a header which others include defines as well, and which was not read before, is left: it is that
+        one's, which may be read here first.
+        """
+        known: set[bytes] = set()
+        read: set[str] = set()
+        found = {}
+        for path in order:
+            names = frozenset() if self._popularity.get(path) else self._defined[path] | self._removed[path]
+            found[path] = sorted(name for name in names if name in known or name not in self._public)
+            todo = [path]
+            while todo:
+                current = todo.pop()
+                if current not in read:
+                    read.add(current)
+                    todo += edges.get(current, ())
+                    known |= self._lasting.get(current, frozenset())
+        return found
 
 
 def spread(intruders: Mapping[str, int], edges: Mapping[str, set[str]]) -> dict[str, int]:
@@ -48,22 +94,6 @@ def spread(intruders: Mapping[str, int], edges: Mapping[str, set[str]]) -> dict[
                 harm[current] = count
                 todo += includers.get(current, ())
     return harm
-
-
-def restored(headers: Mapping[str, bytes], popularity: Mapping[str, int]) -> dict[str, list[bytes]]:
-    """Header that no other includes → its macros, that others must not see.
-
-    A macro that a header which others include defines for good is that header's, whoever reads it first.
-    """
-    public: set[bytes] = set()
-    found: dict[str, set[bytes]] = {}
-    for path, text in headers.items():
-        directives = set(_DIRECTIVE.findall(text))
-        if popularity.get(path):
-            public |= {name for word, name in directives if word == b"define" and (b"undef", name) not in directives}
-        else:
-            found[path] = {name for _, name in directives}
-    return {path: sorted(names - public) for path, names in found.items()}
 
 
 def _includers(edges: Mapping[str, set[str]]) -> dict[str, list[str]]:

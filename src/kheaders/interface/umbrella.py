@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from typing import NamedTuple
 
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.flags import architecture, header_flags, include_directories, version_of
@@ -19,7 +20,8 @@ from kheaders.compilers.vfs import virtual_files
 from kheaders.errors import CompilerError, VerificationError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewrite
-from kheaders.interface import conditions, leftovers
+from kheaders.interface import conditions
+from kheaders.interface.leftovers import Leftovers, spread
 from kheaders.interface.resolver import ROOT, Resolver
 from kheaders.interface.splitter import SENTINEL
 from kheaders.run import Running, running
@@ -30,10 +32,11 @@ NAME = "<stdin>"
 
 FIRST = ("include/linux/", "include/net/")
 """Read before the others: most programs include these, and a header is best read in the surroundings that it meets."""
+_TRACEPOINTS = "include/trace/events/"
 _LEFT_OUT = ("include/config/", "include/dt-bindings/", "include/generated/autoconf.h")
 _OF_THE_COMPILER = frozenset(("stdarg.h", "stddef.h", "stdint.h", "stdbool.h", "limits.h", "float.h", "iso646.h"))
 
-_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
+_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)"|([A-Za-z_]\w*))', re.M)
 _COMPLAINT = re.compile(r"^(.*?):\d+:\d+: (?:fatal )?(error|warning): (.*)$")
 _SEEN = re.compile(rb'^#(?: \d+ "([^"\n]+)"|include(?:_next)? (?:<([^>\n]+)>|"([^"\n]+)"))', re.M)
 _FROM = re.compile(r"^In file included from (.*?):(\d+):$")
@@ -82,21 +85,26 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
         )
     arch = architecture(headers.srcarch, headers.config)
     search = include_directories(arch)
-    missing, popularity = survey_includes(headers, search)
+    missing, popularity, unsettled = survey_includes(headers, search)
     flags = header_flags(arch, ROOT, compiler.include, version_of(headers.release))
     with virtual_files(_texts(headers, missing)) as files:
         argv = [*compiler.argv, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
-        candidates = {path: headers.files[path] for path in top_level(headers, popularity)}
-        restored = leftovers.restored(candidates, popularity)
-        text = umbrella(candidates, restored)
+        alone = (path for path in top_level(headers, popularity) if path not in unsettled)
+        candidates = {path: headers.files[path] for path in alone}
+        left = Leftovers(candidates, popularity)
+        # tracepoints are half of all text, and of them nothing is learnt about other headers
+        told = (path for path in candidates if popularity.get(path) or not path.startswith(_TRACEPOINTS))
+        text = umbrella(left.restored(told, {}))
         words = [*argv, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-", "-x", "c", "-"]
         with running(words, input=text, pass_fds=files.pass_fds) as surveying:
             edges, known = surveyed(surveying, Resolver(headers, search))
             failed, intruders = diagnosed(surveying.finish().errors, text)
-        hard = {path: reason for path, reason in failed.items() if not _may_be_infected(reason)}
-        harm = leftovers.spread({**leftovers.captors(headers, edges, known), **intruders}, edges)
+        hard = {path: f"includes what its includer names with {macro}" for path, macro in unsettled.items()}
+        hard.update((path, reason) for path, reason in failed.items() if not _may_be_infected(reason))
+        harm = spread({**left.captors(edges, known), **intruders}, edges)
         good = (path for path in candidates if path not in hard)
-        text = umbrella(sorted(good, key=lambda path: harm.get(path, 0)), restored)
+        order = sorted(good, key=lambda path: harm.get(path, 0))
+        text = umbrella(left.restored(order, edges))
         words = [*argv, "-dD", "-dI", "-w", "-o", "-", "-x", "c", "-"]
         with running(words, input=text, pass_fds=files.pass_fds) as passing:
             yield Pass(passing, text, hard, compiler.name)
@@ -112,11 +120,11 @@ def _texts(headers: HeaderSet, missing: set[str]) -> dict[str, bytes]:
     return texts
 
 
-def umbrella(chosen: Iterable[str], restored: Mapping[str, Iterable[bytes]]) -> bytes:
-    """The file that includes the *chosen* headers, each on a line; after it, its *restored* macros are as before it."""
+def umbrella(chosen: Mapping[str, Iterable[bytes]]) -> bytes:
+    """The file that includes the *chosen* headers; behind each, the macros that go with it are as before it."""
     lines: list[bytes] = []
-    for path in chosen:
-        names = tuple(restored.get(path, ()))
+    for path, restored in chosen.items():
+        names = tuple(restored)
         lines += (b'#pragma push_macro("%s")' % name for name in names)
         lines += (b'#include "%s"' % f"{ROOT}/{path}".encode(), SENTINEL)
         lines += (b'#pragma pop_macro("%s")' % name for name in names)
@@ -132,12 +140,19 @@ def top_level(headers: HeaderSet, popularity: Mapping[str, int]) -> Iterator[str
     """The headers to include, those first that most others include.
 
     A header is best read in the surroundings that it meets in programs; what only one driver includes may define macros
-    that would disturb the others.
+    that would disturb the others, and where a name leads to another header than that of the user's interface, this one
+    is included by that.
     """
     paths = [path for path in headers.files if included_by_programs(headers, path)]
     # a list is no C where nobody has defined the macro that it calls; those who include it have
     paths = [path for path in paths if not conditions.is_list(headers.files[path])]
-    yield from sorted(paths, key=lambda path: (-popularity.get(path, 0), not path.startswith(FIRST), path))
+
+    def rank(path: str) -> tuple[int, bool, str, bool]:
+        meant = path.replace("/uapi/", "/", 1)
+        met = meant if meant in headers else path
+        return -popularity.get(met, 0), not met.startswith(FIRST), met, met != path
+
+    yield from sorted(paths, key=rank)
 
 
 def included_by_programs(headers: HeaderSet, path: str) -> bool:
@@ -145,13 +160,30 @@ def included_by_programs(headers: HeaderSet, path: str) -> bool:
     return path.startswith(("include/", f"arch/{headers.srcarch}/include/")) and not path.startswith(_LEFT_OUT)
 
 
-def survey_includes(headers: HeaderSet, search: tuple[str, ...]) -> tuple[set[str], dict[str, int]]:
-    """Names in include lines of the headers that lead nowhere, and how often each header is included."""
+class Includes(NamedTuple):
+    """What the include lines of headers say, whatever the conditions around them."""
+
+    missing: set[str]
+    """Names that lead nowhere."""
+    popularity: dict[str, int]
+    """How often each header is included."""
+    open: dict[str, str]
+    """Header that includes what a macro names, and does not define that → the macro. It is a part of others, as
+    trace/trace_events.h is, and would define for all what it does for its includer."""
+
+
+def survey_includes(headers: HeaderSet, search: tuple[str, ...]) -> Includes:
+    """Read the include lines of all headers."""
     known: dict[str, str | None] = {}
     popularity: dict[str, int] = {}
     missing = set()
+    unsettled = {}
     for path, data in headers.files.items():
-        for angled, quoted in _INCLUDE.findall(data):
+        for angled, quoted, macro in _INCLUDE.findall(data):
+            if macro:
+                if not re.search(rb"^[ \t]*#[ \t]*define[ \t]+%s\b" % macro, data, re.M):
+                    unsettled[path] = macro.decode()
+                continue
             name = (angled or quoted).decode("utf-8", "replace")
             beside = os.path.normpath(f"{os.path.dirname(path)}/{name}") if quoted else ""
             if beside in headers:
@@ -165,7 +197,7 @@ def survey_includes(headers: HeaderSet, search: tuple[str, ...]) -> tuple[set[st
                 popularity[target] = popularity.get(target, 0) + 1
             elif name not in _OF_THE_COMPILER and not name.startswith("/"):
                 missing.add(name)
-    return missing, popularity
+    return Includes(missing, popularity, unsettled)
 
 
 def surveyed(stream: Iterable[bytes], resolver: Resolver) -> tuple[dict[str, set[str]], set[bytes]]:
@@ -239,7 +271,8 @@ def _may_be_infected(reason: str) -> bool:
 
 def _note_failure(failed: dict[str, str], reason: str, includer: str, top: str) -> None:
     if MISSING not in reason:
-        failed.setdefault(top, reason)
+        if _may_be_infected(failed.get(top, "macro invocation")):  # any other reason is a better one
+            failed[top] = reason
         return
     missing = reason.partition(MISSING)[2].strip('"')
     failed.setdefault(_relative(includer), f"includes {missing}, which this kernel does not have")

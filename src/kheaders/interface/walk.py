@@ -62,6 +62,10 @@ class Walk:
             rows.add(self._edges.get(file, ()))
         return rows
 
+    def define(self, name: bytes, text: bytes, path: str, line: int) -> None:
+        """Add the definition of a macro that is not in the text."""
+        self._macro(name, text, self._numbered(path), line)
+
     def feed(self, text: bytes) -> Iterator[tuple[int, int, Piece]]:
         """(file, line, piece) for each piece of the next batch; a header without a guard that is read again, only once.
 
