@@ -8,8 +8,9 @@ from typing import NamedTuple
 from kheaders.errors import KheadersError
 
 _DEBUG = (".debug", ".rel.debug", ".rela.debug")
-_DISCARDED = ".discard"
-"""What the kernel's linker script throws away (DISCARDS, include/asm-generic/vmlinux.lds.h), and no loader reads."""
+_DISCARDED = (".discard", ".modinfo")
+"""What the kernel's linker script throws away (DISCARDS, include/asm-generic/vmlinux.lds.h), and a module's metadata
+(MODULE_INFO, include/linux/moduleparam.h), which a header makes for its includer. No loader of BPF reads them."""
 _TABLES = (".symtab", ".strtab", ".shstrtab", ".llvm_addrsig", ".rel.BTF", ".relBTF")
 
 
@@ -70,7 +71,7 @@ def _sections(data: bytes) -> dict[str, _Section]:
                 isinstance(section, RelocationSection)
                 or not name
                 or name in _TABLES
-                or name.startswith((*_DEBUG, _DISCARDED))
+                or name.startswith(_DEBUG + _DISCARDED)
             ):
                 continue
             content = section.data() if section["sh_type"] != "SHT_NOBITS" else bytes(section["sh_size"])

@@ -22,7 +22,17 @@ from kheaders.interface.blob import Blob
 from kheaders.interface.build import build
 from kheaders.slicing import SliceAttempt, attempt_slice
 
-_LEFT_OUT = (".debug", ".rel.debug", ".BTF", ".rel.BTF", ".llvm_addrsig", ".strtab", ".discard", ".rel.discard")
+_LEFT_OUT = (
+    ".debug",
+    ".rel.debug",
+    ".BTF",
+    ".rel.BTF",
+    ".llvm_addrsig",
+    ".strtab",
+    ".discard",
+    ".modinfo",
+    ".rel.discard",
+)
 """Debug information, and what the kernel's linker script discards: variables in inline functions that nobody calls."""
 
 

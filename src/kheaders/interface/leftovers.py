@@ -7,7 +7,8 @@ else includes gives back its macros as it found them (:meth:`Leftovers.restored`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 _DEFINED = re.compile(rb"#[ \t]*define[ \t]+([A-Za-z_]\w*)[ \t]+([A-Za-z_\\][^\n]*?)[ \t]*$", re.M)
 """Macros without parameters whose body begins with a word."""
@@ -18,24 +19,25 @@ _FEW = 40
 """Includers, direct and indirect, up to which a header counts as read by few."""
 
 
+class Group(NamedTuple):
+    """Headers that are read one after the other."""
+
+    headers: tuple[str, ...]
+    restored: tuple[bytes, ...]
+    """Macros that are after them as they were before."""
+
+
 class Leftovers:
     """What headers define and remove."""
 
-    def __init__(self, headers: Mapping[str, bytes], popularity: Mapping[str, int]) -> None:
-        """*popularity* tells how often a header is included by others."""
+    def __init__(self, headers: Mapping[str, bytes]) -> None:
         self._headers = headers
-        self._popularity = popularity
         self._removed: dict[str, frozenset[bytes]] = {}
         self._defined: dict[str, frozenset[bytes]] = {}
-        self._lasting: dict[str, frozenset[bytes]] = {}
-        """Of headers that others include, the macros that they define for good."""
         for path, text in headers.items():
             directives = set(_DIRECTIVE.findall(text))
-            removed = self._removed[path] = frozenset(name for word, name in directives if word == b"undef")
-            defined = self._defined[path] = frozenset(name for word, name in directives if word == b"define")
-            if popularity.get(path):
-                self._lasting[path] = defined - removed
-        self._public = frozenset().union(*self._lasting.values())
+            self._removed[path] = frozenset(name for word, name in directives if word == b"undef")
+            self._defined[path] = frozenset(name for word, name in directives if word == b"define")
 
     def captors(self, edges: Mapping[str, set[str]], words: set[bytes]) -> dict[str, int]:
         """Headers that define what has another meaning for others, and how many such names each takes.
@@ -46,6 +48,7 @@ class Leftovers:
         mean, and stays where it is.
         """
         includers = _includers(edges)
+        public = frozenset().union(*self._lasting(includers).values())
         constants: dict[bytes, str] = {}
         for path, text in self._headers.items():
             constants.update(dict.fromkeys(_CONSTANT.findall(text), path))
@@ -55,31 +58,77 @@ class Leftovers:
             names = {name for name in names if (constants.get(name, path) != path if name.isupper() else name in words)}
             # What the header itself declares elsewhere it only replaces: extern int x; #else, #define x zero
             count = sum(not re.search(rb"^[^#\n]*\b%s\s*[][;,(=]" % name, text, re.M) for name in names)
-            count += len(self._removed[path] & self._defined[path] & self._public)
+            count += len(self._removed[path] & self._defined[path] & public)
             if count and len(_reached_from(path, includers, _FEW + 1)) <= _FEW:
                 found[path] = count
         return found
 
-    def restored(self, order: Iterable[str], edges: Mapping[str, set[str]]) -> dict[str, list[bytes]]:
-        """For each header of the *order* its macros that those after it must not see: none if others include it.
+    def restored(
+        self, groups: Iterable[Sequence[str]], shared: Container[str], edges: Mapping[str, set[str]]
+    ) -> Iterator[Group]:
+        """The *groups* of headers, each with its macros that those after it must not see: none of what is *shared*.
 
-        A macro that a header which others include defines as well, and which was not read before, is left: it is that
-        one's, which may be read here first.
+        A macro that a shared header defines as well, and which was not read before, is left: it is that one's, which
+        may be read here first.
         """
+        lasting = self._lasting(shared)
+        public = frozenset().union(*lasting.values())
         known: set[bytes] = set()
         read: set[str] = set()
-        found = {}
-        for path in order:
-            names = frozenset() if self._popularity.get(path) else self._defined[path] | self._removed[path]
-            found[path] = sorted(name for name in names if name in known or name not in self._public)
-            todo = [path]
+        for group in groups:
+            names: set[bytes] = set()
+            new: set[bytes] = set()
+            todo = [*group]
             while todo:
                 current = todo.pop()
-                if current not in read:
-                    read.add(current)
-                    todo += edges.get(current, ())
-                    known |= self._lasting.get(current, frozenset())
-        return found
+                if current in read:
+                    continue
+                read.add(current)
+                todo += edges.get(current, ())
+                if current in lasting:
+                    new |= lasting[current]
+                elif current in self._defined:
+                    names |= self._defined[current] | self._removed[current]
+            yield Group(tuple(group), tuple(sorted(name for name in names if name in known or name not in public)))
+            known |= new
+
+    def _lasting(self, shared: Container[str]) -> dict[str, frozenset[bytes]]:
+        """What those of the headers that are *shared* define for good."""
+        return {path: names - self._removed[path] for path, names in self._defined.items() if path in shared}
+
+
+def private(order: Iterable[str], edges: Mapping[str, set[str]]) -> dict[str, str]:
+    """Header that is reached from one header alone that nobody includes → that one; this itself, too.
+
+    asm-generic/bitops/fls.h is one where the architecture has functions of its own for what asm-generic/bitops.h does.
+    """
+    includers = _includers(edges)
+    paths = [*order]
+    roots: dict[str, str] = {}
+    # of headers that include each other the first counts as the one that nobody includes
+    for root in (*(path for path in paths if path not in includers), *paths):
+        todo = [] if root in roots else [(root, root)]
+        while todo:
+            current, reached = todo.pop()
+            known = roots.get(current)
+            if known in ("", reached):
+                continue
+            roots[current] = reached if known is None else ""
+            todo += ((path, roots[current]) for path in edges.get(current, ()))
+    return {path: root for path, root in roots.items() if root}
+
+
+def grouped(order: Iterable[str], roots: Mapping[str, str]) -> Iterator[list[str]]:
+    """*order* in groups: a header, and what is private to it."""
+    paths = dict.fromkeys(order)
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        if roots.get(path, path) != path and roots[path] in paths:
+            groups.setdefault(roots[path], []).append(path)
+    moved = {path for group in groups.values() for path in group}
+    for path in paths:
+        if path not in moved:
+            yield [path, *groups.get(path, ())]
 
 
 def spread(intruders: Mapping[str, int], edges: Mapping[str, set[str]]) -> dict[str, int]:

@@ -20,8 +20,7 @@ from kheaders.compilers.vfs import virtual_files
 from kheaders.errors import CompilerError, VerificationError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewrite
-from kheaders.interface import conditions
-from kheaders.interface.leftovers import Leftovers, spread
+from kheaders.interface import conditions, leftovers
 from kheaders.interface.resolver import ROOT, Resolver
 from kheaders.interface.splitter import SENTINEL
 from kheaders.run import Running, running
@@ -42,6 +41,7 @@ _SEEN = re.compile(rb'^#(?: \d+ "([^"\n]+)"|include(?:_next)? (?:<([^>\n]+)>|"([
 _FROM = re.compile(r"^In file included from (.*?):(\d+):$")
 _ONLY_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == 0x5F) else 0x20 for byte in range(256))
 MISSING = "kheaders: no such header: "
+_LACKING = "which this kernel does not have"
 
 
 class Pass:
@@ -91,20 +91,23 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
         argv = [*compiler.argv, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
         alone = (path for path in top_level(headers, popularity) if path not in unsettled)
         candidates = {path: headers.files[path] for path in alone}
-        left = Leftovers(candidates, popularity)
+        left = leftovers.Leftovers(candidates)
         # tracepoints are half of all text, and of them nothing is learnt about other headers
         told = (path for path in candidates if popularity.get(path) or not path.startswith(_TRACEPOINTS))
-        text = umbrella(left.restored(told, {}))
+        text = umbrella(left.restored(([path] for path in told), popularity, {}))
         words = [*argv, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-", "-x", "c", "-"]
         with running(words, input=text, pass_fds=files.pass_fds) as surveying:
             edges, known = surveyed(surveying, Resolver(headers, search))
             failed, intruders = diagnosed(surveying.finish().errors, text)
         hard = {path: f"includes what its includer names with {macro}" for path, macro in unsettled.items()}
-        hard.update((path, reason) for path, reason in failed.items() if not _may_be_infected(reason))
-        harm = spread({**left.captors(edges, known), **intruders}, edges)
+        hard.update((path, reason) for path, reason in failed.items() if reason.endswith(_LACKING))
+        harm = leftovers.spread({**left.captors(edges, known), **intruders}, edges)
+        # what stopped may have done so for what others had defined
         good = (path for path in candidates if path not in hard)
-        order = sorted(good, key=lambda path: harm.get(path, 0))
-        text = umbrella(left.restored(order, edges))
+        order = sorted(good, key=lambda path: (path in failed, harm.get(path, 0)))
+        roots = leftovers.private(order, edges)
+        groups = leftovers.grouped(order, roots)
+        text = umbrella(left.restored(groups, candidates.keys() - roots.keys(), edges))
         words = [*argv, "-dD", "-dI", "-w", "-o", "-", "-x", "c", "-"]
         with running(words, input=text, pass_fds=files.pass_fds) as passing:
             yield Pass(passing, text, hard, compiler.name)
@@ -120,14 +123,14 @@ def _texts(headers: HeaderSet, missing: set[str]) -> dict[str, bytes]:
     return texts
 
 
-def umbrella(chosen: Mapping[str, Iterable[bytes]]) -> bytes:
-    """The file that includes the *chosen* headers; behind each, the macros that go with it are as before it."""
+def umbrella(groups: Iterable[leftovers.Group]) -> bytes:
+    """The file that includes all headers."""
     lines: list[bytes] = []
-    for path, restored in chosen.items():
-        names = tuple(restored)
-        lines += (b'#pragma push_macro("%s")' % name for name in names)
-        lines += (b'#include "%s"' % f"{ROOT}/{path}".encode(), SENTINEL)
-        lines += (b'#pragma pop_macro("%s")' % name for name in names)
+    for group in groups:
+        lines += (b'#pragma push_macro("%s")' % name for name in group.restored)
+        for path in group.headers:
+            lines += (b'#include "%s"' % f"{ROOT}/{path}".encode(), SENTINEL)
+        lines += (b'#pragma pop_macro("%s")' % name for name in group.restored)
     return b"\n".join((*lines, b""))
 
 
@@ -275,8 +278,8 @@ def _note_failure(failed: dict[str, str], reason: str, includer: str, top: str) 
             failed[top] = reason
         return
     missing = reason.partition(MISSING)[2].strip('"')
-    failed.setdefault(_relative(includer), f"includes {missing}, which this kernel does not have")
-    failed.setdefault(top, f"reaches a header that includes {missing}, which this kernel does not have")
+    failed.setdefault(_relative(includer), f"includes {missing}, {_LACKING}")
+    failed.setdefault(top, f"reaches a header that includes {missing}, {_LACKING}")
 
 
 def _relative(path: str) -> str:
