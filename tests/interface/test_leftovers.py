@@ -15,20 +15,34 @@ def test_a_header_is_as_harmful_as_the_worst_that_it_includes() -> None:
 def test_who_takes_the_names_of_others() -> None:
     texts = {
         "events.h": b"#define events mine\n#define own_name 1\n",
-        "reserved.h": b"#define RESERVED \\\n\t5\n#define FREE other\n",
-        "user.h": b"enum a {\n\tRESERVED,\n\tLAST\n};\nint events;\n#define LAST OTHER\n",
+        "own.h": b"int events(int);\n#define events(x) x\n#define events events\n",
         "format.h": b'#undef pr_fmt\n#define pr_fmt(fmt) "x" fmt\n',
         "base.h": b"#define pr_fmt(fmt) fmt\nextern int replaced;\n#define replaced zero\n",
     }
     left = Leftovers(texts)
-    assert left.captors(EDGES, {b"events", b"replaced"}) == {"events.h": 1, "reserved.h": 1, "format.h": 1}
+    assert left.captors(EDGES, {b"events", b"replaced"}) == {"events.h": 1, "format.h": 1}
     many = {f"{n}.h": {"events.h", "format.h"} for n in range(50)}
-    assert left.captors(many, {b"events"}) == {"reserved.h": 1}
+    assert not left.captors(many, {b"events"})
+
+
+def test_constants_are_hidden_from_macros_of_headers_that_theirs_does_not_include() -> None:
+    texts = {
+        "serial.h": b"#define PORT_UNKNOWN 0\n#define LIMIT 5\n",
+        "ata.h": b"enum port {\n\tPORT_UNKNOWN = 0,\n\tPORT_LAST\n};\nint a[] = {\n\tLIMIT,\n};\n",
+    }
+    groups = [["serial.h"], ["ata.h"]]
+    shared = {"serial.h", "ata.h"}
+    _, apart = Leftovers(texts).arranged(groups, shared, {"x.h": {"serial.h"}})
+    assert apart.hidden == apart.restored == (b"PORT_UNKNOWN",)
+    _, together = Leftovers(texts).arranged(groups, shared, {"ata.h": {"limits.h"}, "limits.h": {"serial.h"}})
+    assert together.hidden == together.restored == ()
+    _, unknown = Leftovers(texts).arranged(groups, shared, {})
+    assert not unknown.hidden
 
 
 def taken_back(texts: dict[str, bytes], shared: set[str], order: str = "") -> dict[str, list[bytes]]:
     """What is taken back; headers without such macros are left out."""
-    groups = Leftovers(texts).restored(([path] for path in order.split() or texts), shared, EDGES)
+    groups = Leftovers(texts).arranged(([path] for path in order.split() or texts), shared, EDGES)
     return {group.headers[0]: [*group.restored] for group in groups if group.restored}
 
 

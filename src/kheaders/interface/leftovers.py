@@ -1,19 +1,20 @@
 """Macros that a header leaves behind for those read after it in the same pass, though no program includes both.
 
 Headers that define macros of others anew, or take common words for macros, come last (:func:`spread`), and what nobody
-else includes gives back its macros as it found them (:meth:`Leftovers.restored`).
+else includes gives back its macros as it found them (:meth:`Leftovers.arranged`).
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-_DEFINED = re.compile(rb"#[ \t]*define[ \t]+([A-Za-z_]\w*)[ \t]+([A-Za-z_\\][^\n]*?)[ \t]*$", re.M)
+_DEFINED = re.compile(rb"#[ \t]*define[ \t]+([A-Za-z_]\w*)[ \t]+([A-Za-z_\\][^\n]*)")
 """Macros without parameters whose body begins with a word."""
 _CONSTANT = re.compile(rb"\n[ \t]+([A-Z]\w*)[ \t]*[,=}\n]")
-"""A constant of an enumeration, on a line of its own."""
+"""What may be a constant of an enumeration, on a line of its own."""
 _DIRECTIVE = re.compile(rb"#[ \t]*(define|undef)[ \t]+([A-Za-z_]\w*)")
 _FEW = 40
 """Includers, direct and indirect, up to which a header counts as read by few."""
@@ -25,6 +26,8 @@ class Group(NamedTuple):
     headers: tuple[str, ...]
     restored: tuple[bytes, ...]
     """Macros that are after them as they were before."""
+    hidden: tuple[bytes, ...] = ()
+    """Macros among them that are not defined when they are read."""
 
 
 class Leftovers:
@@ -34,42 +37,43 @@ class Leftovers:
         self._headers = headers
         self._removed: dict[str, frozenset[bytes]] = {}
         self._defined: dict[str, frozenset[bytes]] = {}
+        self._constants: dict[str, frozenset[bytes]] = {}
         for path, text in headers.items():
             directives = set(_DIRECTIVE.findall(text))
             self._removed[path] = frozenset(name for word, name in directives if word == b"undef")
             self._defined[path] = frozenset(name for word, name in directives if word == b"define")
+            self._constants[path] = frozenset(_CONSTANT.findall(text))
 
     def captors(self, edges: Mapping[str, set[str]], words: set[bytes]) -> dict[str, int]:
         """Headers that define what has another meaning for others, and how many such names each takes.
 
-        Those are common *words* (``#define events …``) and, of words in capitals, constants of other headers
-        (``RESERVED``); and macros of others that are removed first (``pr_fmt``). Read before others, such a header
-        would change what those declare, though no program includes both. One that many reach is part of what they all
-        mean, and stays where it is.
+        Those are common *words* (``#define events …``), and macros of others that are removed first (``pr_fmt``). Read
+        before others, such a header would change what those declare, though no program includes both. One that many
+        reach is part of what they all mean, and stays where it is.
         """
         includers = _includers(edges)
         public = frozenset().union(*self._lasting(includers).values())
-        constants: dict[bytes, str] = {}
-        for path, text in self._headers.items():
-            constants.update(dict.fromkeys(_CONSTANT.findall(text), path))
+        # those in capitals are nobody else's words, but for constants, and these are hidden
+        taken = {word for word in words if not word.isupper()}
         found: dict[str, int] = {}
         for path, text in self._headers.items():
-            names = {name for name, body in _DEFINED.findall(text) if body != name}
-            names = {name for name in names if (constants.get(name, path) != path if name.isupper() else name in words)}
-            # What the header itself declares elsewhere it only replaces: extern int x; #else, #define x zero
-            count = sum(not re.search(rb"^[^#\n]*\b%s\s*[][;,(=]" % name, text, re.M) for name in names)
-            count += len(self._removed[path] & self._defined[path] & public)
-            if count and len(_reached_from(path, includers, _FEW + 1)) <= _FEW:
-                found[path] = count
+            anew = self._removed[path] & self._defined[path] & public
+            names = {name for name, body in _DEFINED.findall(text) if name in taken and body.strip() != name}
+            if (anew or names) and len(_reached(path, includers, _FEW + 1)) <= _FEW:
+                # What the header itself declares elsewhere it only replaces: extern int x; #else, #define x zero
+                own = (re.search(rb"^[^#\n]*\b%s\s*[][;,(=]" % name, text, re.M) for name in names)
+                if count := len(anew) + sum(match is None for match in own):
+                    found[path] = count
         return found
 
-    def restored(
+    def arranged(
         self, groups: Iterable[Sequence[str]], shared: Container[str], edges: Mapping[str, set[str]]
     ) -> Iterator[Group]:
-        """The *groups* of headers, each with its macros that those after it must not see: none of what is *shared*.
+        """The *groups* of headers, with what is to be done about macros, where it is known who includes whom.
 
-        A macro that a shared header defines as well, and which was not read before, is left: it is that one's, which
-        may be read here first.
+        None of what is *shared* is taken back; nor is a macro that a shared header defines as well, and which was not
+        read before: it is that one's, which may be read here first. Hidden are the names of constants that a header
+        declares (``PORT_UNKNOWN`` of linux/libata.h), where another that it does not include defines such a macro.
         """
         lasting = self._lasting(shared)
         public = frozenset().union(*lasting.values())
@@ -78,6 +82,7 @@ class Leftovers:
         for group in groups:
             names: set[bytes] = set()
             new: set[bytes] = set()
+            hidden: set[bytes] = set()
             todo = [*group]
             while todo:
                 current = todo.pop()
@@ -85,12 +90,24 @@ class Leftovers:
                     continue
                 read.add(current)
                 todo += edges.get(current, ())
+                if edges and current in self._constants:
+                    hidden.update(self._clashing(current, known, edges))
                 if current in lasting:
                     new |= lasting[current]
                 elif current in self._defined:
                     names |= self._defined[current] | self._removed[current]
-            yield Group(tuple(group), tuple(sorted(name for name in names if name in known or name not in public)))
+            names = {name for name in names if name in known or name not in public} | hidden
+            yield Group(tuple(group), tuple(sorted(names)), tuple(sorted(hidden)))
             known |= new
+
+    def _clashing(self, path: str, known: set[bytes], edges: Mapping[str, set[str]]) -> Iterator[bytes]:
+        """Constants that the header declares and that are *known* as macros, but not of what it includes."""
+        names = self._constants[path] & known
+        if names:
+            names = names.difference(*(self._defined.get(reached, ()) for reached in _reached(path, edges)))
+        for name in names:
+            if re.search(rb"\benum\b[^;{}()]*\{[^{}]*\b%s\s*[,=}]" % name, self._headers[path]):
+                yield name
 
     def _lasting(self, shared: Container[str]) -> dict[str, frozenset[bytes]]:
         """What those of the headers that are *shared* define for good."""
@@ -153,7 +170,7 @@ def _includers(edges: Mapping[str, set[str]]) -> dict[str, list[str]]:
     return includers
 
 
-def _reached_from(path: str, edges: Mapping[str, list[str]], most: int) -> set[str]:
+def _reached(path: str, edges: Mapping[str, Iterable[str]], most: int = sys.maxsize) -> set[str]:
     """*path* and what *edges* lead to from it; no more than *most*."""
     found = {path}
     todo = [path]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import NamedTuple
@@ -94,7 +94,7 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
         left = leftovers.Leftovers(candidates)
         # tracepoints are half of all text, and of them nothing is learnt about other headers
         told = (path for path in candidates if popularity.get(path) or not path.startswith(_TRACEPOINTS))
-        text = umbrella(left.restored(([path] for path in told), popularity, {}))
+        text = umbrella(left.arranged(([path] for path in told), popularity, {}))
         words = [*argv, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-", "-x", "c", "-"]
         with running(words, input=text, pass_fds=files.pass_fds) as surveying:
             edges, known = surveyed(surveying, Resolver(headers, search))
@@ -107,7 +107,7 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
         order = sorted(good, key=lambda path: (path in failed, harm.get(path, 0)))
         roots = leftovers.private(order, edges)
         groups = leftovers.grouped(order, roots)
-        text = umbrella(left.restored(groups, candidates.keys() - roots.keys(), edges))
+        text = umbrella(left.arranged(groups, candidates.keys() - roots.keys(), edges))
         words = [*argv, "-dD", "-dI", "-w", "-o", "-", "-x", "c", "-"]
         with running(words, input=text, pass_fds=files.pass_fds) as passing:
             yield Pass(passing, text, hard, compiler.name)
@@ -125,13 +125,18 @@ def _texts(headers: HeaderSet, missing: set[str]) -> dict[str, bytes]:
 
 def umbrella(groups: Iterable[leftovers.Group]) -> bytes:
     """The file that includes all headers."""
-    lines: list[bytes] = []
+    parts: list[bytes] = []
     for group in groups:
-        lines += (b'#pragma push_macro("%s")' % name for name in group.restored)
-        for path in group.headers:
-            lines += (b'#include "%s"' % f"{ROOT}/{path}".encode(), SENTINEL)
-        lines += (b'#pragma pop_macro("%s")' % name for name in group.restored)
-    return b"\n".join((*lines, b""))
+        parts.append(_pragmas(b"push_macro", group.restored))
+        parts += (b"#undef %s\n" % name for name in group.hidden)
+        parts += (b'#include "%s"\n%s\n' % (f"{ROOT}/{path}".encode(), SENTINEL) for path in group.headers)
+        parts.append(_pragmas(b"pop_macro", group.restored))
+    return b"".join(parts)
+
+
+def _pragmas(what: bytes, names: Sequence[bytes]) -> bytes:
+    between = b'")\n#pragma %s("' % what
+    return between[3:] + between.join(names) + between[:3] if names else b""
 
 
 def _included_by(line: bytes) -> str:
