@@ -93,12 +93,14 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
         candidates = {path: headers.files[path] for path in alone}
         left = leftovers.Leftovers(candidates)
         # tracepoints are half of all text, and of them nothing is learnt about other headers
-        told = (path for path in candidates if popularity.get(path) or not path.startswith(_TRACEPOINTS))
+        told = [path for path in candidates if popularity.get(path) or not path.startswith(_TRACEPOINTS)]
         text = umbrella(left.arranged(([path] for path in told), popularity, {}))
         words = [*argv, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-", "-x", "c", "-"]
         with running(words, input=text, pass_fds=files.pass_fds) as surveying:
-            edges, known = surveyed(surveying, Resolver(headers, search))
+            resolver = Resolver(headers, search)
+            edges, known = surveyed(surveying, resolver)
             failed, intruders = diagnosed(surveying.finish().errors, text)
+        edges.update((path, _included(path, candidates[path], resolver)) for path in candidates.keys() - told)
         hard = {path: f"includes what its includer names with {macro}" for path, macro in unsettled.items()}
         hard.update((path, reason) for path, reason in failed.items() if reason.endswith(_LACKING))
         harm = leftovers.spread({**left.captors(edges, known), **intruders}, edges)
@@ -106,8 +108,7 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
         good = (path for path in candidates if path not in hard)
         order = sorted(good, key=lambda path: (path in failed, harm.get(path, 0)))
         roots = leftovers.private(order, edges)
-        groups = leftovers.grouped(order, roots)
-        text = umbrella(left.arranged(groups, candidates.keys() - roots.keys(), edges))
+        text = umbrella(left.arranged(leftovers.grouped(order, roots), candidates.keys() - roots.keys(), edges))
         words = [*argv, "-dD", "-dI", "-w", "-o", "-", "-x", "c", "-"]
         with running(words, input=text, pass_fds=files.pass_fds) as passing:
             yield Pass(passing, text, hard, compiler.name)
@@ -227,6 +228,13 @@ def surveyed(stream: Iterable[bytes], resolver: Resolver) -> tuple[dict[str, set
             if target is not None and current != NAME:
                 edges.setdefault(current, set()).add(target)
     return edges, words
+
+
+def _included(path: str, text: bytes, resolver: Resolver) -> set[str]:
+    """The headers that a header's include lines name."""
+    names = ((angled or quoted, bool(quoted)) for angled, quoted, _ in _INCLUDE.findall(text))
+    found = (resolver.resolve(name.decode("utf-8", "replace"), path, quoted) for name, quoted in names if name)
+    return {target for target in found if target is not None}
 
 
 def _lines(stream: Iterable[bytes]) -> Iterator[bytes]:
