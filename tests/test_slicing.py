@@ -26,6 +26,7 @@ EXTRA = {
     "include/linux/switch.h": b"struct switch_ { int one;\n#ifdef SWITCH\nint more;\n#endif\nint last; };\n",
     "include/linux/early.h": b"#ifndef EARLY\n#define EARLY 2\n#endif\n",
     "include/linux/dev.h": b"struct device { int index; char name[16]; };\n",
+    "include/linux/sums.h": b"#define ADD(a, b) ((a) + (b))\n\n#define ADD1(x) ADD(x, 1)\nint summed;\n",
     "include/linux/broken.h": b"#include <asm/nowhere.h>\n",
     "include/linux/deep.h": (
         b"#include <linux/host.h>\nstatic inline unsigned long deeper(void) { return host_flags(); }\n"
@@ -136,6 +137,14 @@ def test_diagnostics_name_the_users_own_lines(context: Context, blob: Path, tmp_
         context.compile(program, blob=blob)
     assert f"{program}:5:14: error:" in caught.value.diagnostics
     assert "include/linux/skbuff.h:4:" in caught.value.diagnostics
+
+
+def test_diagnostics_name_the_line_of_a_macro(context: Context, blob: Path) -> None:
+    program = b"#include <linux/sums.h>\nstruct s { int a; };\nint f(struct s s) { return summed + ADD1(s); }\n"
+    with pytest.raises(CompileFailed) as caught:
+        context.compile(program, blob=blob)
+    assert "include/linux/sums.h:3:" in caught.value.diagnostics
+    assert "include/linux/sums.h:1:" in caught.value.diagnostics
 
 
 def test_slice_is_demanded_without_a_blob(context: Context) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kheaders.compilers.find import Compiler
 from kheaders.compilers.job import Job, Result, begun, execute
 from kheaders.errors import CompileFailed, HostAssembly
-from kheaders.forms.slice import STUBS, Rework, SliceForm, lacking
+from kheaders.forms.slice import STUBS, Rework, SliceForm, lacking, placed
 from kheaders.headers.markers import MARKER, REGISTER_MARKER, reached
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program
@@ -20,6 +20,7 @@ from kheaders.patterns import pattern
 ROUNDS = 4
 """How often a slice is cut for one program at most; each round adds what the compiler missed."""
 
+_EXPANDED = "note: expanded from macro"
 _NO_FILE = pattern(r"error: '([^'\n]+)' file not found")
 _ENTERED = pattern(r"^\.+ (.*)$", re.M)
 _DEPENDENCY = pattern(r"(?:[^\s\\]|\\[^\n])+")
@@ -81,7 +82,10 @@ def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework:
         needs = Needs(needs.names | more.names, needs.tags | more.tags)
         piece = form.cut(program, needs)
         result = _compile(form, compiler, job, piece)
-    return SliceAttempt(blob, program, piece, result, _reason(blob, compiler, program, piece, result))
+    reason = _reason(blob, compiler, program, piece, result)
+    if reason and _EXPANDED in result.diagnostics:
+        result = _compile(form, compiler, job, placed(blob, piece))
+    return SliceAttempt(blob, program, piece, result, reason)
 
 
 def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Program, needs: Needs) -> Program:

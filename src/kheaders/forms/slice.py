@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from kheaders.compilers.find import Compiler
@@ -106,6 +106,20 @@ def _stubs(piece: Slice) -> dict[str, str]:
     paths = {os.path.normpath(f"{STUBS}/{name}"): name for name in piece.includes}
     paths.update({f"{STUBS}/{name}": name for name in piece.includes if "//" in name})
     return {path: name for path, name in paths.items() if path.startswith(f"{STUBS}/")}
+
+
+def placed(blob: Blob, piece: Slice) -> Slice:
+    """*piece* with the header and line of every macro, for diagnostics: a line more for each, which is read in vain
+    where there is nothing to tell. Raises BlobError."""
+    lines = {number: b"#define %s\n" % blob.macro(number) for number in piece.macros}
+    first = {number: line for number, line in lines.items() if line not in piece.last}
+    end = piece.first.removesuffix(b"".join(first.values()))
+    told = (b'# %d "%s" 3\n%s' % (line, path.encode(), first[number]) for number, path, line in _places(blob, first))
+    return piece._replace(first=end + b"".join(told)) if end != piece.first else piece
+
+
+def _places(blob: Blob, macros: Iterable[int]) -> Iterator[tuple[int, str, int]]:
+    return ((number, *blob.place("macro", number)) for number in macros)
 
 
 def lacking(diagnostics: str) -> Needs:
