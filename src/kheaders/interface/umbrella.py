@@ -47,11 +47,11 @@ _LACKING = "which this kernel does not have"
 class Pass:
     """The pass while it runs: iterating gives the preprocessor's output; headers are named below ROOT in it."""
 
-    def __init__(self, running: Running, text: bytes, failed: Mapping[str, str], compiler: str) -> None:
-        self.headers = tuple(path for line in text.splitlines() if (path := _included_by(line)))
+    def __init__(self, running: Running, lines: Mapping[int, str], failed: Mapping[str, str], compiler: str) -> None:
+        self.headers = tuple(lines.values())
         """Paths of the headers that are included, in order."""
         self._running = running
-        self._text = text
+        self._lines = lines
         self._failed = failed
         self._compiler = compiler
         self._printed = False
@@ -67,7 +67,7 @@ class Pass:
         errors = self._running.finish().errors
         if not self._printed:
             raise CompilerError(f"{self._compiler}: the headers could not be preprocessed", "run 'kheaders doctor'")
-        failed, _ = diagnosed(errors, self._text)
+        failed, _ = diagnosed(errors, self._lines)
         return {**self._failed, **failed}
 
 
@@ -85,33 +85,42 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
         )
     arch = architecture(headers.srcarch, headers.config)
     search = include_directories(arch)
-    missing, popularity, unsettled = survey_includes(headers, search)
+    includes = survey_includes(headers, search)
     flags = header_flags(arch, ROOT, compiler.include, version_of(headers.release))
-    with virtual_files(_texts(headers, missing)) as files:
+    with virtual_files(_texts(headers, includes.missing)) as files:
         argv = [*compiler.argv, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
-        alone = (path for path in top_level(headers, popularity) if path not in unsettled)
-        candidates = {path: headers.files[path] for path in alone}
-        left = leftovers.Leftovers(candidates)
-        # tracepoints are half of all text, and of them nothing is learnt about other headers
-        told = [path for path in candidates if popularity.get(path) or not path.startswith(_TRACEPOINTS)]
-        text = umbrella(left.arranged(([path] for path in told), popularity, {}))
-        words = [*argv, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-", "-x", "c", "-"]
-        with running(words, input=text, pass_fds=files.pass_fds) as surveying:
-            resolver = Resolver(headers, search)
-            edges, known = surveyed(surveying, resolver)
-            failed, intruders = diagnosed(surveying.finish().errors, text)
-        edges.update((path, _included(path, candidates[path], resolver)) for path in candidates.keys() - told)
-        hard = {path: f"includes what its includer names with {macro}" for path, macro in unsettled.items()}
-        hard.update((path, reason) for path, reason in failed.items() if reason.endswith(_LACKING))
-        harm = leftovers.spread({**left.captors(edges, known), **intruders}, edges)
-        # what stopped may have done so for what others had defined
-        good = (path for path in candidates if path not in hard)
-        order = sorted(good, key=lambda path: (path in failed, harm.get(path, 0)))
-        roots = leftovers.private(order, edges)
-        text = umbrella(left.arranged(leftovers.grouped(order, roots), candidates.keys() - roots.keys(), edges))
+        text, left_out = _arranged(headers, includes, argv, files.pass_fds, Resolver(headers, search))
+        lines = lines_of(text)
         words = [*argv, "-dD", "-dI", "-w", "-o", "-", "-x", "c", "-"]
         with running(words, input=text, pass_fds=files.pass_fds) as passing:
-            yield Pass(passing, text, hard, compiler.name)
+            del text
+            yield Pass(passing, lines, left_out, compiler.name)
+
+
+def _arranged(
+    headers: HeaderSet, includes: Includes, argv: Sequence[str], pass_fds: Sequence[int], resolver: Resolver
+) -> tuple[bytes, dict[str, str]]:
+    """The umbrella, as the survey tells that it must be, and the headers that are left out of it, each with why."""
+    popularity = includes.popularity
+    alone = (path for path in top_level(headers, popularity) if path not in includes.open)
+    candidates = {path: headers.files[path] for path in alone}
+    left = leftovers.Leftovers(candidates)
+    # tracepoints are half of all text, and of them nothing is learnt about other headers
+    told = [path for path in candidates if popularity.get(path) or not path.startswith(_TRACEPOINTS)]
+    text = umbrella(left.arranged(([path] for path in told), popularity, {}))
+    words = [*argv, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-", "-x", "c", "-"]
+    with running(words, input=text, pass_fds=pass_fds) as surveying:
+        edges, known = surveyed(surveying, resolver)
+        failed, intruders = diagnosed(surveying.finish().errors, lines_of(text))
+    edges.update((path, _included(path, candidates[path], resolver)) for path in candidates.keys() - told)
+    hard = {path: f"includes what its includer names with {macro}" for path, macro in includes.open.items()}
+    hard.update((path, reason) for path, reason in failed.items() if reason.endswith(_LACKING))
+    harm = leftovers.spread({**left.captors(edges, known), **intruders}, edges)
+    # what stopped may have done so for what others had defined
+    good = (path for path in candidates if path not in hard)
+    order = sorted(good, key=lambda path: (path in failed, harm.get(path, 0)))
+    roots = leftovers.private(order, edges)
+    return umbrella(left.arranged(leftovers.grouped(order, roots), candidates.keys() - roots.keys(), edges)), hard
 
 
 def _texts(headers: HeaderSet, missing: set[str]) -> dict[str, bytes]:
@@ -140,9 +149,10 @@ def _pragmas(what: bytes, names: Sequence[bytes]) -> bytes:
     return between[3:] + between.join(names) + between[:3] if names else b""
 
 
-def _included_by(line: bytes) -> str:
-    """The header that a line of an umbrella includes; empty for another line."""
-    return _relative(line.split(b'"')[1].decode()) if line.startswith(b"#include ") else ""
+def lines_of(text: bytes) -> dict[int, str]:
+    """Line of an umbrella → the header that it includes."""
+    lines = enumerate(text.splitlines(), 1)
+    return {n: _relative(line.split(b'"')[1].decode()) for n, line in lines if line.startswith(b"#include ")}
 
 
 def top_level(headers: HeaderSet, popularity: Mapping[str, int]) -> Iterator[str]:
@@ -249,14 +259,13 @@ def _lines(stream: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(held)
 
 
-def diagnosed(diagnostics: str, text: bytes) -> tuple[dict[str, str], dict[str, int]]:
-    """What the preprocessor complained of in an umbrella: headers that cannot be included, and how many macros a header
-    redefined.
+def diagnosed(diagnostics: str, lines: Mapping[int, str]) -> tuple[dict[str, str], dict[str, int]]:
+    """What the preprocessor complained of: headers that cannot be included, and how many macros a header redefined.
+    *lines* are those of the umbrella.
 
     A header that asks for one that is missing fails wherever it is included; one that stops with an ``#error`` of its
     own fails where it is included first, as the umbrella did.
     """
-    lines = text.splitlines()
     failed: dict[str, str] = {}
     intruders: dict[str, int] = {}
     stack: list[tuple[str, int]] = []
@@ -267,7 +276,7 @@ def diagnosed(diagnostics: str, text: bytes) -> tuple[dict[str, str], dict[str, 
         match = _COMPLAINT.match(line)
         if match and stack:
             file, number = stack[0]
-            top = _included_by(lines[number - 1]) if file == NAME and number <= len(lines) else ""
+            top = lines.get(number, "") if file == NAME else ""
             if match[2] == "warning":
                 for path in {top, _relative(match[1])}:
                     intruders[path] = intruders.get(path, 0) + 1
