@@ -24,7 +24,7 @@ _CONSTANT = re.compile(rb"^\t([A-Z]\w+)\s*[,=]", re.M)
 _MOST = 60
 """Lines that are made of one header."""
 _ROUNDS = 8
-WORDS = ("-ferror-limit=0", "-Wno-everything")
+WORDS = ("-ferror-limit=0", "-Wno-everything", "-Werror=implicit-function-declaration")
 
 
 def spelled(headers: HeaderSet, path: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import select
+import signal
+import time
 
 import pytest
 
-from kheaders.errors import BlobError
+from kheaders.errors import BlobError, ToolFailed
 from kheaders.interface.aside import aside
 
 
@@ -38,3 +41,31 @@ def test_it_begins_at_once_and_ends_with_the_body() -> None:
 def test_a_process_that_ends_without_an_answer_is_an_error() -> None:
     with aside(lambda: os._exit(0), apart=True) as answer, pytest.raises(BlobError, match="was ended"):
         answer()
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_an_error_is_raised_where_the_answer_is_asked_for(apart: bool) -> None:
+    def work() -> None:
+        raise ToolFailed("clang: ended with status 1", "run it again", "error: all of it")
+
+    with aside(work, apart) as answer, pytest.raises(ToolFailed, match="status 1; run it") as caught:
+        answer()
+    assert caught.value.log == "error: all of it"
+
+
+def test_an_interrupt_is_for_who_waits() -> None:
+    reading, writing = os.pipe()
+
+    def work() -> int:
+        os.write(writing, b"begun")
+        time.sleep(0.3)
+        return os.getpid()
+
+    with aside(work, apart=True) as answer:
+        assert os.read(reading, 5) == b"begun"
+        (child,) = multiprocessing.active_children()
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGINT)
+        assert answer() == child.pid
+    os.close(reading)
+    os.close(writing)

@@ -51,6 +51,12 @@ def test_macros_of_a_header_that_nobody_includes_are_taken_back() -> None:
     assert taken_back(texts, set()) == {"leaf.h": [b"DATA", b"GONE", b"GUARD", b"other_name"]}
 
 
+def test_only_what_others_use_or_define_is_worth_it() -> None:
+    texts = {"a.h": b"#define DATA 1\n#define FREE 2\n#define EM 3\n", "b.h": b"#undef EM\n"}
+    first, second = Leftovers(texts).arranged([["a.h"], ["b.h"]], set(), EDGES, frozenset({b"DATA", b"OTHER"}))
+    assert (first.restored, second.restored) == ((b"DATA", b"EM"), (b"EM",))
+
+
 def test_macros_of_shared_headers_that_are_read_there_first_stay() -> None:
     texts = {
         "leaf.h": b"#define OWN 1\n#define KEPT 2\n",

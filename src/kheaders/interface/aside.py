@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from kheaders.errors import BlobError
+from kheaders.errors import BlobError, KheadersError
 
 T = TypeVar("T")
 
@@ -17,7 +18,8 @@ T = TypeVar("T")
 def aside(work: Callable[[], T], apart: bool) -> Iterator[Callable[[], T]]:
     """Start *work* in another process, which sees everything as it is now; what is yielded waits for the result.
 
-    Without *apart* it is done here, when its result is asked for. Raises BlobError, when asked, if the process ended.
+    Without *apart* it is done here, when its result is asked for. Raises, when asked, what the work raised of kheaders'
+    errors, and BlobError if the process ended.
     """
     if not apart:
         yield cache(work)
@@ -30,10 +32,12 @@ def aside(work: Callable[[], T], apart: bool) -> Iterator[Callable[[], T]]:
 
     def answer() -> T:
         try:
-            found: T = receiving.recv()
-        except (EOFError, OSError) as error:
-            raise BlobError("a process that took part in the work was ended", "build the blob again") from error
-        return found
+            found, error = receiving.recv()
+        except (EOFError, OSError) as ended:
+            raise BlobError("a process that took part in the work was ended", "build the blob again") from ended
+        if error is not None:
+            raise error
+        return cast(T, found)
 
     try:
         yield cache(answer)
@@ -45,4 +49,8 @@ def aside(work: Callable[[], T], apart: bool) -> Iterator[Callable[[], T]]:
 
 
 def _send(work: Callable[[], Any], sending: Any) -> None:
-    sending.send(work())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; who waits for this one ends it
+    try:
+        sending.send((work(), None))
+    except KheadersError as error:
+        sending.send((None, error))

@@ -59,7 +59,7 @@ def build(
         with ExitStack() as stack:
             # it is done while the compiler surveys, when another core would be idle
             noted = stack.enter_context(aside(lambda: conditions.survey(_read_by_programs(headers)), apart=workers > 1))
-            passed = stack.enter_context(umbrella.preprocess(headers, compiler))
+            passed = stack.enter_context(umbrella.preprocess(headers, compiler, apart=workers > 1))
             notes, defaults = noted()  # before other processes are started, and what unpacking freed with it
             give_back()
             stage("index", 0, len(passed.headers))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -38,11 +39,14 @@ class Leftovers:
         self._removed: dict[str, frozenset[bytes]] = {}
         self._defined: dict[str, frozenset[bytes]] = {}
         self._constants: dict[str, frozenset[bytes]] = {}
+        counts: Counter[bytes] = Counter()
         for path, text in headers.items():
             directives = set(_DIRECTIVE.findall(text))
             self._removed[path] = frozenset(name for word, name in directives if word == b"undef")
             self._defined[path] = frozenset(name for word, name in directives if word == b"define")
             self._constants[path] = frozenset(_CONSTANT.findall(text))
+            counts.update(self._defined[path] | self._removed[path])
+        self._contested = frozenset(name for name, count in counts.items() if count > 1)
 
     def captors(self, edges: Mapping[str, set[str]], words: set[bytes]) -> dict[str, int]:
         """Headers that define what has another meaning for others, and how many such names each takes.
@@ -67,13 +71,18 @@ class Leftovers:
         return found
 
     def arranged(
-        self, groups: Iterable[Sequence[str]], shared: Container[str], edges: Mapping[str, set[str]]
+        self,
+        groups: Iterable[Sequence[str]],
+        shared: Container[str],
+        edges: Mapping[str, set[str]],
+        words: frozenset[bytes] | None = None,
     ) -> Iterator[Group]:
         """The *groups* of headers, with what is to be done about macros, where it is known who includes whom.
 
-        None of what is *shared* is taken back; nor is a macro that a shared header defines as well, and which was not
-        read before: it is that one's, which may be read here first. Hidden are the names of constants that a header
-        declares (``PORT_UNKNOWN`` of linux/libata.h), where another that it does not include defines such a macro.
+        Only *words*, if they are known, are worth it, and what several headers define or remove. None of what is
+        *shared* is taken back; nor is a macro that a shared header defines as well, and which was not read before: it
+        is that one's, which may be read here first. Hidden are the names of constants that a header declares
+        (``PORT_UNKNOWN`` of linux/libata.h), where another that it does not include defines such a macro.
         """
         lasting = self._lasting(shared)
         public = frozenset().union(*lasting.values())
@@ -96,6 +105,8 @@ class Leftovers:
                     new |= lasting[current]
                 elif current in self._defined:
                     names |= self._defined[current] | self._removed[current]
+            if words is not None:
+                names = (names & words) | (names & self._contested)
             names = {name for name in names if name in known or name not in public} | hidden
             yield Group(tuple(group), tuple(sorted(names)), tuple(sorted(hidden)))
             known |= new

@@ -21,6 +21,7 @@ from kheaders.errors import CompilerError, VerificationError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewrite
 from kheaders.interface import conditions, leftovers
+from kheaders.interface.aside import aside
 from kheaders.interface.resolver import ROOT, Resolver
 from kheaders.interface.splitter import SENTINEL
 from kheaders.run import Running, running
@@ -72,8 +73,10 @@ class Pass:
 
 
 @contextmanager
-def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
-    """Run the pass. Raises VerificationError for headers of unknown architecture, CompilerError, StoreError.
+def preprocess(headers: HeaderSet, compiler: Compiler, apart: bool = True) -> Iterator[Pass]:
+    """Run the pass. Raises VerificationError for headers of unknown architecture, CompilerError, StoreError, BlobError.
+
+    With *apart* another process surveys, whose memory is then free again.
 
     A survey goes before it. Headers that cannot be included are left out, and those that define macros of others anew
     come last, where they do no harm: headers of the other byte order, of 32-bit variants, generic ones that the
@@ -89,7 +92,9 @@ def preprocess(headers: HeaderSet, compiler: Compiler) -> Iterator[Pass]:
     flags = header_flags(arch, ROOT, compiler.include, version_of(headers.release))
     with virtual_files(_texts(headers, includes.missing)) as files:
         argv = [*compiler.argv, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
-        text, left_out = _arranged(headers, includes, argv, files.pass_fds, Resolver(headers, search))
+        resolver = Resolver(headers, search)
+        with aside(lambda: _arranged(headers, includes, argv, files.pass_fds, resolver), apart) as arranged:
+            text, left_out = arranged()
         lines = lines_of(text)
         words = [*argv, "-dD", "-dI", "-w", "-o", "-", "-x", "c", "-"]
         with running(words, input=text, pass_fds=files.pass_fds) as passing:
@@ -112,7 +117,9 @@ def _arranged(
     with running(words, input=text, pass_fds=pass_fds) as surveying:
         edges, known = surveyed(surveying, resolver)
         failed, intruders = diagnosed(surveying.finish().errors, lines_of(text))
-    edges.update((path, _included(path, candidates[path], resolver)) for path in candidates.keys() - told)
+    for path in candidates.keys() - told:
+        edges[path] = _included(path, candidates[path], resolver)
+        known.update(candidates[path].translate(_ONLY_WORDS).split())
     hard = {path: f"includes what its includer names with {macro}" for path, macro in includes.open.items()}
     hard.update((path, reason) for path, reason in failed.items() if reason.endswith(_LACKING))
     harm = leftovers.spread({**left.captors(edges, known), **intruders}, edges)
@@ -120,7 +127,8 @@ def _arranged(
     good = (path for path in candidates if path not in hard)
     order = sorted(good, key=lambda path: (path in failed, harm.get(path, 0)))
     roots = leftovers.private(order, edges)
-    return umbrella(left.arranged(leftovers.grouped(order, roots), candidates.keys() - roots.keys(), edges)), hard
+    shared = candidates.keys() - roots.keys()
+    return umbrella(left.arranged(leftovers.grouped(order, roots), shared, edges, frozenset(known))), hard
 
 
 def _texts(headers: HeaderSet, missing: set[str]) -> dict[str, bytes]:
