@@ -53,19 +53,21 @@ def test_an_error_is_raised_where_the_answer_is_asked_for(apart: bool) -> None:
     assert caught.value.log == "error: all of it"
 
 
-def test_an_interrupt_is_for_who_waits() -> None:
+def test_an_interrupted_process_ends_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    """A terminal interrupts all; the one that waits tells of it."""
     reading, writing = os.pipe()
 
-    def work() -> int:
+    def work() -> None:
         os.write(writing, b"begun")
-        time.sleep(0.3)
-        return os.getpid()
+        time.sleep(1000)
 
     with aside(work, apart=True) as answer:
         assert os.read(reading, 5) == b"begun"
         (child,) = multiprocessing.active_children()
         assert child.pid is not None
         os.kill(child.pid, signal.SIGINT)
-        assert answer() == child.pid
+        with pytest.raises(BlobError, match="was ended"):
+            answer()
+    assert capfd.readouterr() == ("", "")
     os.close(reading)
     os.close(writing)

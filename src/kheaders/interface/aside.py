@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -49,8 +48,9 @@ def aside(work: Callable[[], T], apart: bool) -> Iterator[Callable[[], T]]:
 
 
 def _send(work: Callable[[], Any], sending: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; who waits for this one ends it
     try:
         sending.send((work(), None))
     except KheadersError as error:
         sending.send((None, error))
+    except KeyboardInterrupt:
+        pass  # which a terminal sends to all: who waits for this process is told as well
