@@ -25,7 +25,7 @@ from kheaders.blob_api import BlobCalls, Progress
 from kheaders.compilers import find as compilers
 from kheaders.compilers.find import Compiler
 from kheaders.errors import UsageError
-from kheaders.formcalls import FormCalls
+from kheaders.forms_api import FormCalls
 from kheaders.kernel import Kernel
 from kheaders.settings import Settings
 from kheaders.store import Entry, Store
