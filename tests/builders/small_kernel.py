@@ -49,6 +49,12 @@ TEXTS = {
     "#define MAKE_GETTER(name) static inline int get_##name(void) { return LEVEL_##name; }\n"
     "MAKE_GETTER(low)\nMAKE_GETTER(high)\n#define call_me(x) ((x) + 1)\n"
     "static inline int (call_me)(int x) { return x + 1; }\n",
+    "bits.h": f"enum bits {{ {', '.join(f'BIT_{n}_NR, BIT_{n}' for n in range(20))}, BIT_READ_NR, BIT_WRITE_NR }};\n"
+    "#define BIT_OF(name) (1 << BIT_ ## name ## _NR)\n#define OUTER(inner, name) inner(name)\n"
+    "#define MAY_READ BIT_OF(READ)\n#define WRITING(x) BIT_OF(x)\n#define MAY_WRITE WRITING(WRITE)\n"
+    "struct sized { int a; };\n#define CALL_size(type) sizeof(type)\n#define CALL(op, type) CALL_##op(type)\n"
+    "#define SIZE CALL(size, struct sized)\n"
+    f"enum calls {{ {', '.join(f'CALL_{n}' for n in range(30))} }};\n",
     "config.h": "#define __ARG_PLACEHOLDER_1 0,\n#define __take_second_arg(__ignored, val, ...) val\n"
     "#define __is_defined(x) ___is_defined(x)\n#define ___is_defined(val) ____is_defined(__ARG_PLACEHOLDER_##val)\n"
     "#define ____is_defined(arg1_or_junk) __take_second_arg(arg1_or_junk 1, 0)\n"

@@ -13,6 +13,7 @@ from builders.differential import Kernel, Outcome, kernel
 from builders.small_kernel import small_kernel
 from kheaders.compilers.find import find
 from kheaders.compilers.job import Job
+from kheaders.forms.slice import SliceForm
 
 Same = Callable[..., str]
 
@@ -81,6 +82,9 @@ PROGRAMS = {
     "macros of macros": ("macros", "int f(void) { return ADD1(ANSWER); }"),
     "pasting of the kernel's": ("macros", "int f(void) { return LEVEL(low) + LEVEL2(high); }"),
     "pasting of the program's": ("macros", "#define MINE(x) LEVEL_##x\nint f(void) { return MINE(high); }"),
+    "pasting of what a macro gives": ("bits", "int f(void) { return MAY_READ; }"),
+    "pasting of what a macro gives through another": ("bits", "int f(void) { return MAY_WRITE; }"),
+    "a pasted call": ("bits", "int f(void) { return SIZE; }"),
     "pasting in two steps": (
         "macros",
         "#define A(x, y) GLUE(LEVEL, GLUE(_, y))\nint f(void) { return A(0, high); }",
@@ -229,6 +233,16 @@ def test_a_list_is_read_with_the_programs_own_macro(same: Same) -> None:
         "#include <linux/hooked.h>\n#define HOOK(x) + h->hook_##x\n"
         "int f(struct hooked *h) { return 0\n#include <linux/hooks.h>\n; }"
     )
+
+
+@pytest.mark.parametrize(
+    ("use", "needed"), [("MAY_READ", "BIT_READ_NR"), ("MAY_WRITE", "BIT_WRITE_NR"), ("SIZE", "CALL_size")]
+)
+def test_pasting_of_what_macros_give_is_foreseen(small: Kernel, use: str, needed: str) -> None:
+    """Repair would find it, for the price of another compile."""
+    form = SliceForm(small.blob)
+    piece = form.cut(form.program(f"#include <linux/bits.h>\nint f(void) {{ return {use}; }}\n".encode(), None, []))
+    assert needed.encode() in piece.text
 
 
 def test_pasting_that_only_a_macro_tests(same: Same) -> None:

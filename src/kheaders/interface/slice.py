@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from itertools import product
-from math import prod
 from typing import NamedTuple
 
 from kheaders.errors import BlobError
 from kheaders.interface import overrides
 from kheaders.interface.blob import Blob
 from kheaders.interface.declaration import KEYWORDS
+from kheaders.interface.pasting import arguments, name_of, pasted
 from kheaders.interface.program import Program
 from kheaders.interface.schema import ENTRIES, NAME_ROWS
 from kheaders.patterns import pattern
@@ -25,11 +24,7 @@ from kheaders.patterns import pattern
 ALWAYS = "include/linux/kconfig.h"
 _DECL, _TAG, _MACRO = range(len(ENTRIES))
 _WORDS, _STRONG, _WEAK, _MEMBERS, _TOUCHED = range(NAME_ROWS.index("touched") + 1)
-_PIECES = pattern(r"(?:\w+\s*##\s*)+\w+")
 _TOUCH = pattern(r"(?:->|\.)\s*([A-Za-z_]\w*)")
-_PREFIX_LIMIT = 24
-_WAYS_LIMIT = 4096
-"""Names that one pasting can make at most to be looked up; of more, only those that the compiler misses are had."""
 # A word boundary in front would keep the searches from jumping to the letters s, u and e.
 _STRUCT = pattern(rb"struct(?<!\wstruct)\s+([A-Za-z_]\w*)")
 _OTHER_TAGS = pattern(rb"(?:union(?<!\wunion)|enum(?<!\wenum))\s+([A-Za-z_]\w*)")
@@ -144,6 +139,7 @@ class Cutter:
         for tag in program.strong | (needs.tags if needs else set()):
             if tag in numbers:
                 self._need(numbers[tag])
+        self._paste()
         self._settle()
         failed = tuple((path, reason) for path, reason in blob.failed.items() if self._fails(path, reason))
         chosen = tuple(sorted(self._decls)), tuple(sorted(self._macros))
@@ -260,32 +256,25 @@ class Cutter:
                 else:
                     self._need(numbers[tag])
 
-    def _pasted(self, text: str) -> list[int]:
-        """Numbers of names that the pasting in a macro can make."""
-        head, _, body = text.partition(")") if re.match(r"\w+\(", text) else (text.split(None, 1)[0], "", text)
-        parameters = set(re.findall(r"\w+", head.partition("(")[2]))
-        found: dict[str, int] = {}
-        for pieces in _PIECES.findall(body):
-            parts = re.split(r"\s*##\s*", pieces)
-            fixed = [part for part in parts if part not in parameters and part != "__VA_ARGS__"]
-            if parts[0] in fixed and len(parts[0]) > 2:
-                prefixed = self._blob.prefixed(parts[0], _PREFIX_LIMIT + 1)
-                if len(prefixed) > _PREFIX_LIMIT:
-                    prefixed = [parts[0] + word for word in self._words]
-                found.update(self._blob.numbers(prefixed))
-            if parts[-1] in fixed:
-                found.update(self._blob.numbers({word + parts[-1] for word in self._words}))
-            if not fixed or (parts[0] not in fixed and parts[-1] not in fixed):
-                found.update(self._blob.numbers(self._joined(parts, fixed)))
-            for word in fixed:
-                found.update(self._blob.numbers({word}))
-        return list(found.values())
+    def _paste(self) -> None:
+        """Take what the pasting in macros makes of words that other macros give them: ``BIT_OF(EXEC)``."""
+        done: set[tuple[str, str]] = set()
+        while True:
+            texts = [self._blob.macro(number).decode("utf-8", "replace") for number in self._macros]
+            before = len(self._macros), len(self._decls)
+            for text in [text for text in texts if "##" in text]:
+                name = name_of(text)
+                words = {word for word in arguments(name, texts) if (name, word) not in done}
+                done.update((name, word) for word in words)
+                for number in pasted(self._blob, text, words, words) if words else ():
+                    self._macro(number)
+                    self._name(number)
+            if before == (len(self._macros), len(self._decls)):
+                return
 
-    def _joined(self, parts: list[str], fixed: list[str]) -> Iterable[str]:
-        """Every way to fill the parts that are parameters, if there are not too many ways."""
-        choices = [[part] if part in fixed else sorted(self._pastable) for part in parts]
-        ways = prod(map(len, choices))
-        return map("".join, product(*choices)) if ways <= _WAYS_LIMIT else ()
+    def _pasted(self, text: str) -> list[int]:
+        """Numbers of names that the pasting in a macro can make of the program's words."""
+        return pasted(self._blob, text, self._words, self._pastable)
 
     def _body(self, name: int | None) -> str:
         """The text of a macro in force, or nothing."""
