@@ -49,6 +49,8 @@ TEXTS = {
     "#define MAKE_GETTER(name) static inline int get_##name(void) { return LEVEL_##name; }\n"
     "MAKE_GETTER(low)\nMAKE_GETTER(high)\n#define call_me(x) ((x) + 1)\n"
     "static inline int (call_me)(int x) { return x + 1; }\n",
+    "embedded.h": "union ends { long both; struct { short head, tail; }; };\n"
+    "struct pipe { union ends; int other; };\nextern struct pipe *first_pipe;\n",
     "bits.h": f"enum bits {{ {', '.join(f'BIT_{n}_NR, BIT_{n}' for n in range(20))}, BIT_READ_NR, BIT_WRITE_NR }};\n"
     "#define BIT_OF(name) (1 << BIT_ ## name ## _NR)\n#define OUTER(inner, name) inner(name)\n"
     "#define MAY_READ BIT_OF(READ)\n#define WRITING(x) BIT_OF(x)\n#define MAY_WRITE WRITING(WRITE)\n"

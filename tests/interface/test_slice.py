@@ -235,14 +235,21 @@ def test_a_list_is_read_with_the_programs_own_macro(same: Same) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("use", "needed"), [("MAY_READ", "BIT_READ_NR"), ("MAY_WRITE", "BIT_WRITE_NR"), ("SIZE", "CALL_size")]
-)
+MADE = [("MAY_READ", "BIT_READ_NR"), ("MAY_WRITE", "BIT_WRITE_NR"), ("SIZE", "CALL_size")]
+
+
+@pytest.mark.parametrize(("use", "needed"), MADE)
 def test_pasting_of_what_macros_give_is_foreseen(small: Kernel, use: str, needed: str) -> None:
     """Repair would find it, for the price of another compile."""
     form = SliceForm(small.blob)
     piece = form.cut(form.program(f"#include <linux/bits.h>\nint f(void) {{ return {use}; }}\n".encode(), None, []))
     assert needed.encode() in piece.text
+
+
+def test_members_of_an_unnamed_union_that_has_a_tag_are_foreseen(small: Kernel) -> None:
+    form = SliceForm(small.blob)
+    program = b"#include <linux/embedded.h>\nint f(void) { return first_pipe->head; }\n"
+    assert "struct pipe {" in form.cut(form.program(program, None, [])).text.decode()
 
 
 def test_pasting_that_only_a_macro_tests(same: Same) -> None:

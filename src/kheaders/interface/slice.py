@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from kheaders.errors import BlobError
@@ -333,8 +333,7 @@ class Cutter:
         pending: dict[int, list[memoryview]] = {}
         while True:
             for tag in self._weak - self._strong - self._own_tags - pending.keys():
-                found = (self._blob.find("decl", number) for number in self._declarations(tag, _TAG))
-                pending[tag] = [page.row(item, _MEMBERS) for page, item in found]
+                pending[tag] = [row for number in self._declarations(tag, _TAG) for row in self._members(number)]
             touched = self._touched
             hit = [tag for tag, rows in pending.items() if not all(map(touched.isdisjoint, rows))]
             if not hit:
@@ -342,6 +341,17 @@ class Cutter:
             for tag in hit:
                 del pending[tag]
                 self._need(tag)
+
+    def _members(self, number: int) -> Iterator[memoryview]:
+        """Names of members of a struct, and of those that it embeds without a name (``-fms-extensions``)."""
+        page, item = self._blob.find("decl", number)
+        members = page.row(item, _MEMBERS)
+        yield members
+        for tag in set(page.row(item, _STRONG)).intersection(members):
+            embedded = rf"\b(?:struct|union)\s+{self._blob.name(tag)}\s*;".encode()
+            if re.search(embedded, self._blob.declaration(number)):
+                for other in self._declarations(tag, _TAG):
+                    yield from self._members(other) if other != number else ()
 
     def _print(self, program: Program, late: frozenset[int]) -> tuple[bytes, bytes]:
         """The text, in two parts: macros that the program defines before its headers do are the second."""
