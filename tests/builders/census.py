@@ -13,6 +13,7 @@ from pathlib import Path
 from builders.differential import Kernel
 from kheaders.compilers.job import Job
 from kheaders.headers.headerset import HeaderSet
+from kheaders.headers.markers import reached
 from kheaders.interface.umbrella import included_by_programs
 
 _STRUCT = re.compile(rb"^((?:struct|union|enum)\s+\w+)\s*\{", re.M)
@@ -81,7 +82,7 @@ def _settled(kernel: Kernel, names: list[str], lines: list[str], program: Path) 
         program.write_text("\n".join([*(f"#include <{name}>" for name in names), *body, ""]))
         result = kernel.full(Job(program, extra=WORDS))
         if result.ok:
-            return bool(lines)
+            return bool(lines) and not reached(result.output)
         refused = {int(line) - 1 - len(names) for line in error.findall(result.diagnostics)}
         if not refused or min(refused) < 0:
             return False  # a header that cannot be included so
