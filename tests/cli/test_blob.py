@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +16,7 @@ from builders.cli import Run, run_main
 from builders.interface import headers
 from builders.mini import mini_root
 from builders.root import RELEASE
+from kheaders.compilers.find import find
 
 
 @pytest.fixture
@@ -45,6 +51,31 @@ def test_to_a_file(machine: tuple[str, ...], own_surroundings: Path) -> None:
     assert facts["path"] == str(own_surroundings / "my.kheaders") and facts["release"] == RELEASE
     assert facts["size"] == os.path.getsize("my.kheaders")
     assert run_main("blob", "info", *machine).status == 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_build_that_is_stopped_leaves_nothing(
+    machine: tuple[str, ...], tmp_path: Path, number: signal.Signals
+) -> None:
+    """Not even a compiler that hangs."""
+    place, begun, real = tmp_path / "place", tmp_path / "begun", shlex.join(find().argv)
+    place.mkdir()
+    slow = tmp_path / "clang"
+    hang = f"echo $$ > {begun}.new; mv {begun}.new {begun}; exec sleep 500"
+    slow.write_text(f'#!/bin/sh\ncase "$*" in *-dI*) {hang};; esac\nexec {real} "$@"\n')
+    slow.chmod(0o755)
+    words = ["blob", "build", "--cc", str(slow), "-o", str(place / "my.kheaders"), *machine]
+    argv = [sys.executable, "-m", "kheaders", *words]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        while not begun.exists() and child.poll() is None:
+            time.sleep(0.005)
+        time.sleep(0.05)
+        child.send_signal(number)
+        out, err = child.communicate(timeout=60)  # all that hold its streams have ended then
+    assert child.returncode == 128 + number, err.decode()
+    assert not out and b"Traceback" not in err
+    assert not os.listdir(place)
+    assert not Path(f"/proc/{int(begun.read_text())}").exists()
 
 
 def test_info(run: Run, small_blob: Path) -> None:

@@ -1,7 +1,8 @@
 """The program: from words to an exit status, whatever happens in between.
 
 Statuses beside those of :mod:`kheaders.errors`: 70 for an error in kheaders itself (EX_SOFTWARE, sysexits.h), 130 after
-an interrupt, 141 where the reader of standard output went away (128 and the signal's number, as shells show them).
+an interrupt, 143 and 129 after SIGTERM and SIGHUP, 141 where the reader of standard output went away (128 and the
+signal's number, as shells show them).
 """
 
 from __future__ import annotations
@@ -24,8 +25,15 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command with the words *argv* (default: those of the process) and return its exit status."""
+_OWN_SIGNALS = frozenset(("exec", "mount"))
+"""Commands that pass signals on, or leave them to the library that serves."""
+
+
+def main(argv: Sequence[str] | None = None, *, stoppable: bool = False) -> int:
+    """Run one command with the words *argv* (default: those of the process) and return its exit status.
+
+    If it is *stoppable*, SIGTERM and SIGHUP leave nothing behind; their handlers stay, as the process is to end then.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     # Where the words cannot even be parsed, what they ask for is still told in the way that they ask for.
     own = words[: words.index("--")] if "--" in words else words
@@ -33,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbose = sum(word.count("v") if not word.startswith("--") else 1 for word in own if word in _VERBOSE)
     try:
         try:
-            status = _run(words)
-        except SystemExit as done:  # argparse, after --help and --version
+            status = _run(words, stoppable)
+        except SystemExit as done:  # argparse, after --help and --version, or a signal
             status = done.code if isinstance(done.code, int) else 0
         output.flush()
         return status
@@ -56,7 +64,7 @@ def entry() -> NoReturn:
     """
     sys.setswitchinterval(_SWITCH)
     gc.set_threshold(100_000, 50, 1000)  # a command makes few cycles, and is gone before they count
-    status = main()
+    status = main(stoppable=True)
     with suppress(OSError, ValueError, AttributeError):  # it may be closed, or not there at all
         sys.stderr.flush()
     os._exit(status)
@@ -65,12 +73,22 @@ def entry() -> NoReturn:
 _VERBOSE = ("-v", "-vv", "-vvv", "--verbose")
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], stoppable: bool) -> int:
     if any("\0" in word for word in words):
         raise UsageError("a word of the command line contains a NUL character", "correct what makes the command line")
     args = options.parse(words)
+    if stoppable and args.command not in _OWN_SIGNALS:
+        import signal
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:  # nohup(1) has SIGHUP ignored
+                signal.signal(number, _stop)
     status: int = args.run(args)
     return status
+
+
+def _stop(number: int, _: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _failed(error: KheadersError, verbose: int, as_json: bool) -> int:

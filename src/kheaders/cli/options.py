@@ -113,7 +113,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The arguments, with the chosen command's function as ``run``. Raises UsageError; SystemExit after ``--help``."""
+    """The arguments, the ``command`` and its function ``run``. Raises UsageError; SystemExit after ``--help``."""
     early, rest = _hoist(words)
     if not rest or rest[0].startswith("-"):
         top(every=True).parse_args(rest[:1])  # --help and --version end here
@@ -131,7 +131,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     args = configured(Parser(prog=f"kheaders {name}", **_texts(module)), module).parse_args(own)
     if any(value == [] for key, value in vars(args).items() if key not in ("defines", "includes")):
         raise UsageError("'--' stands where a value should", f"'kheaders {name} --help' tells what can be said")
-    args.run, args.extra = module.run, extra or []
+    args.command, args.run, args.extra = name, module.run, extra or []
     return args
 
 

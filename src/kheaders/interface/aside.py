@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing import get_context
 from typing import Any, TypeVar, cast
@@ -11,6 +13,8 @@ from typing import Any, TypeVar, cast
 from kheaders.errors import BlobError, KheadersError
 
 T = TypeVar("T")
+_PATIENCE = 2
+"""Seconds that an interrupted process has to end by itself."""
 
 
 @contextmanager
@@ -25,32 +29,61 @@ def aside(work: Callable[[], T], apart: bool) -> Iterator[Callable[[], T]]:
         return
     context = get_context("fork")  # what was read is shared with the child instead of being sent
     receiving, sending = context.Pipe(duplex=False)
-    child = context.Process(target=_send, args=(work, sending))
-    child.start()
-    sending.close()
-
-    def answer() -> T:
-        try:
-            found, error = receiving.recv()
-        except (EOFError, OSError) as ended:
-            raise BlobError("a process that took part in the work was ended", "build the blob again") from ended
-        if error is not None:
-            raise error
-        return cast(T, found)
-
+    child = None
     try:
+        with uninterrupted() as mask:
+            child = context.Process(target=_send, args=(work, sending, mask))
+            child.start()
+        sending.close()
+
+        def answer() -> T:
+            try:
+                found, error = receiving.recv()
+            except (EOFError, OSError) as ended:
+                raise BlobError("a process that took part in the work was ended", "build the blob again") from ended
+            if error is not None:
+                raise error
+            return cast(T, found)
+
         yield cache(answer)
     finally:
-        child.kill()
-        child.join()
-        child.close()
+        if child is not None and child.pid is not None:
+            if child.is_alive():  # it may have begun another program, which it ends at an interrupt
+                os.kill(child.pid, signal.SIGINT)
+                child.join(_PATIENCE)
+            child.kill()
+            child.join()
+            child.close()
+        sending.close()
         receiving.close()
 
 
-def _send(work: Callable[[], Any], sending: Any) -> None:
+@contextmanager
+def uninterrupted() -> Iterator[set[int]]:
+    """Let signals that stop a command wait while a process is made: what is called at a fork must not raise.
+
+    What is yielded is the mask that the new process has to :func:`resume` with.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     try:
-        sending.send((work(), None))
+        yield {int(number) for number in mask}
+    finally:
+        resume({int(number) for number in mask})
+
+
+def resume(mask: set[int]) -> None:
+    """Let the signals come that are not in *mask*."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _send(work: Callable[[], Any], sending: Any, mask: set[int]) -> None:
+    answer: tuple[Any, KheadersError | None]
+    try:
+        resume(mask)
+        answer = work(), None
     except KheadersError as error:
-        sending.send((None, error))
+        answer = None, error
     except KeyboardInterrupt:
-        pass  # which a terminal sends to all: who waits for this process is told as well
+        return  # which a terminal sends to all: who waits for this process is told as well
+    with suppress(BrokenPipeError):  # who waited was killed
+        sending.send(answer)

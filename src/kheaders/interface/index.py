@@ -18,7 +18,7 @@ from operator import eq
 from typing import NamedTuple
 
 from kheaders.interface import declaration
-from kheaders.interface.aside import aside
+from kheaders.interface.aside import aside, resume, uninterrupted
 from kheaders.interface.conditions import Default
 from kheaders.interface.resolver import Resolver
 from kheaders.interface.rows import Rows
@@ -95,7 +95,11 @@ def build(
 def _pool(workers: int, stack: ExitStack) -> ProcessPoolExecutor | None:
     if workers < 2:
         return None
-    return stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("fork")))
+    context = get_context("fork")
+    with uninterrupted() as mask:
+        pool = stack.enter_context(ProcessPoolExecutor(workers, context, resume, (mask,)))
+        pool.submit(int)  # the first piece of work starts the processes
+    return pool
 
 
 class _Part(NamedTuple):
