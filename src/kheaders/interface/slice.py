@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from kheaders.errors import BlobError
 from kheaders.interface import overrides
 from kheaders.interface.blob import Blob
 from kheaders.interface.declaration import KEYWORDS
-from kheaders.interface.pasting import arguments, name_of, pasted
+from kheaders.interface.pasting import foreseen, pasted
 from kheaders.interface.program import Program
 from kheaders.interface.schema import ENTRIES, NAME_ROWS
 from kheaders.patterns import pattern
@@ -25,6 +26,7 @@ ALWAYS = "include/linux/kconfig.h"
 _DECL, _TAG, _MACRO = range(len(ENTRIES))
 _WORDS, _STRONG, _WEAK, _MEMBERS, _TOUCHED = range(NAME_ROWS.index("touched") + 1)
 _TOUCH = pattern(r"(?:->|\.)\s*([A-Za-z_]\w*)")
+_EMBEDDED = pattern(r"(?<=[;{])\s*(?:struct|union)\s+(\w+)\s*;")
 # A word boundary in front would keep the searches from jumping to the letters s, u and e.
 _STRUCT = pattern(rb"struct(?<!\wstruct)\s+([A-Za-z_]\w*)")
 _OTHER_TAGS = pattern(rb"(?:union(?<!\wunion)|enum(?<!\wenum))\s+([A-Za-z_]\w*)")
@@ -257,19 +259,14 @@ class Cutter:
                     self._need(numbers[tag])
 
     def _paste(self) -> None:
-        """Take what the pasting in macros makes of words that other macros give them: ``BIT_OF(EXEC)``."""
-        done: set[tuple[str, str]] = set()
+        """Take what the pasting in macros makes of words that other macros give them."""
         while True:
+            before = len(self._macros)
             texts = [self._blob.macro(number).decode("utf-8", "replace") for number in self._macros]
-            before = len(self._macros), len(self._decls)
-            for text in [text for text in texts if "##" in text]:
-                name = name_of(text)
-                words = {word for word in arguments(name, texts) if (name, word) not in done}
-                done.update((name, word) for word in words)
-                for number in pasted(self._blob, text, words, words) if words else ():
-                    self._macro(number)
-                    self._name(number)
-            if before == (len(self._macros), len(self._decls)):
+            for number in self._blob.numbers(foreseen(texts)).values():
+                self._macro(number)
+                self._name(number)
+            if before == len(self._macros):
                 return
 
     def _pasted(self, text: str) -> list[int]:
@@ -342,16 +339,17 @@ class Cutter:
                 del pending[tag]
                 self._need(tag)
 
-    def _members(self, number: int) -> Iterator[memoryview]:
+    def _members(self, number: int, depth: int = 8) -> Iterator[memoryview]:
         """Names of members of a struct, and of those that it embeds without a name (``-fms-extensions``)."""
         page, item = self._blob.find("decl", number)
         members = page.row(item, _MEMBERS)
         yield members
-        for tag in set(page.row(item, _STRONG)).intersection(members):
-            embedded = rf"\b(?:struct|union)\s+{self._blob.name(tag)}\s*;".encode()
-            if re.search(embedded, self._blob.declaration(number)):
+        raw = members.tobytes()
+        if depth and any(tag.to_bytes(members.itemsize, sys.byteorder) in raw for tag in page.row(item, _STRONG)):
+            embedded = _EMBEDDED.findall(self._blob.declaration(number).decode("utf-8", "replace"))
+            for tag in self._blob.numbers(embedded).values():
                 for other in self._declarations(tag, _TAG):
-                    yield from self._members(other) if other != number else ()
+                    yield from self._members(other, depth - 1)
 
     def _print(self, program: Program, late: frozenset[int]) -> tuple[bytes, bytes]:
         """The text, in two parts: macros that the program defines before its headers do are the second."""
