@@ -133,6 +133,18 @@ class Context(FormCalls, BlobCalls, ArchiveCalls):
         asked = sources(order, self.store, downloads=downloads)
         return Chain(self.request, asked, self.store, self.limits, adopt, only)
 
+    def _meant(self) -> tuple[Kernel, str]:
+        """The kernel whose forms are meant, and its SRCARCH; of headers that a file was named for, what they say."""
+        kernel, srcarch = self.kernel, self.kernel.srcarch
+        if self.headers is not None and not self.named:
+            with self._downloads() as downloads:
+                chain = self.chain(downloads)
+                found = next(chain.found(), None)
+            if found is None:
+                raise chain.nothing()
+            kernel, srcarch = chain.kernel_of(found), found.facts.srcarch or srcarch
+        return kernel, srcarch
+
     def find(self) -> Found:
         """Headers that belong to the kernel and compile: found, verified, proven.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from kheaders.interface.blob import Blob
     from kheaders.interface.lookup import Item
     from kheaders.interface.slice import Slice
+    from kheaders.kernel import Kernel
 
 Progress = Callable[[str, "int | None", "int | None"], None]
 
@@ -21,8 +23,9 @@ Progress = Callable[[str, "int | None", "int | None"], None]
 class BlobCalls(TypeCalls):
     """A part of :class:`kheaders.api.Context`."""
 
-    headers: Path | None
-    named: bool
+    @abstractmethod
+    def _meant(self) -> tuple[Kernel, str]:
+        """The kernel whose blob is meant, and its SRCARCH."""
 
     def blob(self, path: str | os.PathLike[str] | None = None) -> Blob:
         """The blob at *path*, or the kernel's own in the store, open; the caller closes it.
@@ -34,14 +37,7 @@ class BlobCalls(TypeCalls):
 
         if path is not None:
             return Blob(Path(path))
-        kernel, srcarch = self.kernel, self.kernel.srcarch
-        if self.headers is not None and not self.named:  # the headers say of which kernel they are
-            with self._downloads() as downloads:
-                chain = self.chain(downloads)
-                found = next(chain.found(), None)
-            if found is None:
-                raise chain.nothing()
-            kernel, srcarch = chain.kernel_of(found), found.facts.srcarch or srcarch
+        kernel, srcarch = self._meant()
         place = shelf.locate(self.store, kernel, srcarch)
         if place is None:
             raise shelf.missing(kernel)

@@ -37,6 +37,7 @@ class FormCalls:
         def chain(self, downloads: Path | None = None) -> Chain: ...
         def directory(self) -> tuple[Found, Entry]: ...
         def _downloads(self) -> AbstractContextManager[Path | None]: ...
+        def _meant(self) -> tuple[Kernel, str]: ...
 
     def cflags(self, form: Literal["directory", "pch"] = "directory") -> list[str]:
         """Flags with which any clang build reads the verified headers from the store, as a directory or as a PCH.
@@ -124,15 +125,7 @@ class FormCalls:
         """Where the PCHs of the context's kernel lie; with headers that say themselves of which, of that one."""
         from kheaders.forms.pchshelf import Shelf
 
-        kernel, srcarch = self.kernel, self.kernel.srcarch
-        if self.headers is not None and not self.named:
-            with self._downloads() as downloads:
-                chain = self.chain(downloads)
-                found = next(chain.found(), None)
-            if found is None:
-                raise chain.nothing()
-            kernel, srcarch = chain.kernel_of(found), found.facts.srcarch or srcarch
-        return Shelf(self.store, kernel, srcarch, self.compiler)
+        return Shelf(self.store, *self._meant(), self.compiler)
 
     def mount(self, directory: str | os.PathLike[str], *, idle: float = 0, image: bool = False) -> Mounted:
         """Show the verified headers at *directory*, which must be empty, without writing them anywhere.

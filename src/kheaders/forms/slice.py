@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from kheaders.compilers.find import Compiler
@@ -114,12 +114,11 @@ def placed(blob: Blob, piece: Slice) -> Slice:
     lines = {number: b"#define %s\n" % blob.macro(number) for number in piece.macros}
     first = {number: line for number, line in lines.items() if line not in piece.last}
     end = piece.first.removesuffix(b"".join(first.values()))
-    told = (b'# %d "%s" 3\n%s' % (line, path.encode(), first[number]) for number, path, line in _places(blob, first))
-    return piece._replace(first=end + b"".join(told)) if end != piece.first else piece
-
-
-def _places(blob: Blob, macros: Iterable[int]) -> Iterator[tuple[int, str, int]]:
-    return ((number, *blob.place("macro", number)) for number in macros)
+    if end == piece.first:
+        return piece
+    places = (blob.place("macro", number) for number in first)
+    told = (b'# %d "%s" 3\n' % (line, path.encode()) for path, line in places)
+    return piece._replace(first=end + b"".join(map(b"".join, zip(told, first.values(), strict=True))))
 
 
 def lacking(diagnostics: str) -> Needs:

@@ -64,11 +64,12 @@ def uninterrupted() -> Iterator[set[int]]:
 
     What is yielded is the mask that the new process has to :func:`resume` with.
     """
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    mask = {int(number) for number in blocked}
     try:
-        yield {int(number) for number in mask}
+        yield mask
     finally:
-        resume({int(number) for number in mask})
+        resume(mask)
 
 
 def resume(mask: set[int]) -> None:

@@ -87,12 +87,11 @@ def preprocess(headers: HeaderSet, compiler: Compiler, apart: bool = True) -> It
             f"{headers.name}: the architecture of the headers cannot be told", "run 'kheaders doctor'"
         )
     arch = architecture(headers.srcarch, headers.config)
-    search = include_directories(arch)
-    includes = survey_includes(headers, search)
+    resolver = Resolver(headers, include_directories(arch))
+    includes = survey_includes(headers, resolver)
     flags = header_flags(arch, ROOT, compiler.include, version_of(headers.release))
     with virtual_files(_texts(headers, includes.missing)) as files:
         argv = [*compiler.argv, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
-        resolver = Resolver(headers, search)
         with aside(lambda: _arranged(headers, includes, argv, files.pass_fds, resolver), apart) as arranged:
             text, left_out = arranged()
         lines = lines_of(text)
@@ -199,9 +198,8 @@ class Includes(NamedTuple):
     trace/trace_events.h is, and would define for all what it does for its includer."""
 
 
-def survey_includes(headers: HeaderSet, search: tuple[str, ...]) -> Includes:
+def survey_includes(headers: HeaderSet, resolver: Resolver) -> Includes:
     """Read the include lines of all headers."""
-    known: dict[str, str | None] = {}
     popularity: dict[str, int] = {}
     missing = set()
     unsettled = {}
@@ -212,14 +210,7 @@ def survey_includes(headers: HeaderSet, search: tuple[str, ...]) -> Includes:
                     unsettled[path] = macro.decode()
                 continue
             name = (angled or quoted).decode("utf-8", "replace")
-            beside = os.path.normpath(f"{os.path.dirname(path)}/{name}") if quoted else ""
-            if beside in headers:
-                popularity[beside] = popularity.get(beside, 0) + 1
-                continue
-            if name not in known:
-                paths = (os.path.normpath(f"{place}/{name}") for place in search)
-                known[name] = next((found for found in paths if found in headers), None)
-            target = known[name]
+            target = resolver.resolve(name, path, bool(quoted))
             if target is not None:
                 popularity[target] = popularity.get(target, 0) + 1
             elif name not in _OF_THE_COMPILER and not name.startswith("/"):
