@@ -33,8 +33,8 @@ sys.path[:0] = [str(CHECKOUT / "bench"), str(CHECKOUT / "tests")]
 from bars import draw  # noqa: E402
 from setting import CANNOT, EXAMPLES, KHEADERS, Missing, arguments, cannot, prepared  # noqa: E402
 
-from kheaders.compilers.find import Compiler  # noqa: E402
-from kheaders.compilers.flags import architecture, slice_flags, version_of  # noqa: E402
+from kheaders.clang.find import Compiler  # noqa: E402
+from kheaders.clang.flags import architecture, slice_flags, version_of  # noqa: E402
 from kheaders.forms.directory import extract  # noqa: E402
 from kheaders.headers.headerset import HeaderSet  # noqa: E402
 from kheaders.interface.blob import Blob  # noqa: E402

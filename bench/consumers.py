@@ -119,7 +119,7 @@ def main() -> int:
 
 def measured(work: Path, root: Path, archive: Path, tools: list[str], runs: int) -> dict[str, Any]:
     """Tool → what became of it, both ways."""
-    from kheaders.compilers.find import find
+    from kheaders.clang.find import find
     from kheaders.forms.directory import extract
     from kheaders.headers.headerset import HeaderSet
     from kheaders.interface.build import build

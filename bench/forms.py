@@ -39,7 +39,7 @@ from setting import CANNOT, EXAMPLES, KHEADERS, arguments, cannot, prepared  # n
 
 from harness import fresh_directory  # noqa: E402
 from kheaders import Context  # noqa: E402
-from kheaders.compilers.find import Compiler  # noqa: E402
+from kheaders.clang.find import Compiler  # noqa: E402
 from kheaders.errors import KheadersError, ToolMissing  # noqa: E402
 
 PROGRAM = CHECKOUT / "examples/tcp_rtt.bpf.c"

@@ -15,7 +15,7 @@ sys.path[:0] = [str(CHECKOUT / "tests")]
 
 from builders.kernel_archive import Unobtainable, obtain  # noqa: E402
 from harness import workspace  # noqa: E402
-from kheaders.compilers.find import Compiler, find  # noqa: E402
+from kheaders.clang.find import Compiler, find  # noqa: E402
 from kheaders.errors import FormError, ToolMissing  # noqa: E402
 
 KHEADERS = str(Path(sys.executable).with_name("kheaders"))

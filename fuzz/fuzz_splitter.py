@@ -11,8 +11,8 @@ import importlib.util
 import sys
 import time
 
-from kheaders.interface import declaration
-from kheaders.interface.splitter import separate, split
+from kheaders.c import declaration
+from kheaders.c.split import separate, split
 
 
 def check(data: bytes) -> None:

@@ -153,7 +153,7 @@ def small_blob(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def debian_blob(tmp_path_factory: pytest.TempPathFactory, debian_archive: Path) -> Path:
     """The blob of the real headers. Not to be changed."""
-    from kheaders.compilers.find import find
+    from kheaders.clang.find import find
     from kheaders.headers.headerset import HeaderSet
     from kheaders.interface.build import build
 

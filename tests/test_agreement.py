@@ -131,8 +131,8 @@ def test_verify_full(tmp_path: Path, clang: Clang) -> None:
     text = PROGRAM + kernel["include/linux/extra.h"].replace(b"struct own { int x; };", b"struct own { void *y, *z; };")
     text += b"struct twice { char narrow; };\nvoid (*use)(struct extra, enum level, struct own, struct twice);\n"
     from kheaders.btf.container import btf_bytes
-    from kheaders.compilers.find import examine
-    from kheaders.compilers.job import Job, execute
+    from kheaders.clang.find import examine
+    from kheaders.clang.job import Job, execute
     from kheaders.forms.memory import MemoryForm
 
     compiler = examine(clang.argv)

@@ -12,7 +12,7 @@ from builders.compilers import Clang
 from builders.mini import context, mini, mini_archive, mini_root
 from builders.root import RELEASE, FakeRoot
 from kheaders.api import Context
-from kheaders.compilers.job import Job, execute
+from kheaders.clang.job import Job, execute
 from kheaders.errors import HeadersNotFound, KheadersError, StoreError, UsageError
 from kheaders.forms.directory import DirectoryForm
 

@@ -12,8 +12,8 @@ from builders.compilers import Clang
 from builders.kernel_archive import DebianHeaders
 from builders.mini import context, mini, mini_archive, mini_root
 from kheaders.api import Context
+from kheaders.clang.job import Job
 from kheaders.compile import Compiled, program_text
-from kheaders.compilers.job import Job
 from kheaders.errors import CompileFailed, CompilerError, HeadersNotFound, HostAssembly, KheadersError, UsageError
 
 PROGRAM = b"#include <linux/sched.h>\nint f(struct task_struct *t) { return t->pid + ADD; }\n"

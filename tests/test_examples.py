@@ -15,8 +15,8 @@ from elftools.elf.elffile import ELFFile
 from builders.compilers import Clang
 from builders.kernel_archive import DebianHeaders
 from builders.need import CHECKOUT
-from kheaders.compilers.find import examine
-from kheaders.compilers.job import Job, Result, execute
+from kheaders.clang.find import examine
+from kheaders.clang.job import Job, Result, execute
 from kheaders.forms.memory import MemoryForm
 from kheaders.headers.headerset import HeaderSet
 

@@ -19,8 +19,8 @@ from builders.elf import module
 from builders.need import CHECKOUT
 from builders.root import CONFIG, RELEASE, FakeRoot, header_files
 from kheaders import Context
-from kheaders.compilers.find import examine
-from kheaders.compilers.flags import architecture, header_flags
+from kheaders.clang.find import examine
+from kheaders.clang.flags import architecture, header_flags
 from kheaders.errors import CompileFailed, HostAssembly
 from kheaders.headers.chain import Found
 from kheaders.sources.candidate import Rejection

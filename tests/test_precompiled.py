@@ -11,8 +11,8 @@ from builders import precompiled
 from builders.compilers import Clang
 from builders.precompiled import headers
 from kheaders import kernel as kernels
-from kheaders.compilers.find import Compiler, examine
-from kheaders.compilers.job import Job, Result, execute
+from kheaders.clang.find import Compiler, examine
+from kheaders.clang.job import Job, Result, execute
 from kheaders.errors import FormError
 from kheaders.externs import described, undefined
 from kheaders.forms import pchbuild

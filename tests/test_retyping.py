@@ -16,8 +16,8 @@ from builders.need import CHECKOUT
 from builders.root import FakeRoot
 from kheaders import vmlinux
 from kheaders.btf.table import Btf
-from kheaders.compilers.find import examine
-from kheaders.compilers.job import Job
+from kheaders.clang.find import examine
+from kheaders.clang.job import Job
 from kheaders.errors import BtfError, CompileFailed, UsageError
 from kheaders.interface.blob import Blob
 from kheaders.retyping import Retyper

@@ -10,8 +10,8 @@ import pytest
 from builders.compilers import Clang
 from builders.mini import mini
 from kheaders import Context, slicing
-from kheaders.compilers.find import Compiler, examine
-from kheaders.compilers.job import Result
+from kheaders.clang.find import Compiler, examine
+from kheaders.clang.job import Result
 from kheaders.errors import BlobError, CompileFailed, HostAssembly
 from kheaders.headers.headerset import HeaderSet
 from kheaders.interface.build import build

@@ -6,7 +6,7 @@ import pytest
 
 from builders.compilers import Clang
 from builders.mini import mini
-from kheaders.compilers.find import Compiler, examine
+from kheaders.clang.find import Compiler, examine
 from kheaders.errors import CompilerError, UsageError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.trial import approver, first_error, try_compile

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from kheaders.api import Context
     from kheaders.btf.layout import RecordLayout
     from kheaders.btf.table import Btf
+    from kheaders.clang.find import Compiler
     from kheaders.compile import Compiled
-    from kheaders.compilers.find import Compiler
     from kheaders.doctor import Report
     from kheaders.errors import KheadersError
     from kheaders.fetching import FetchedHeaders
@@ -32,7 +32,7 @@ _HOMES = {
     "Blob": "kheaders.interface.blob",
     "Btf": "kheaders.btf.table",
     "Compiled": "kheaders.compile",
-    "Compiler": "kheaders.compilers.find",
+    "Compiler": "kheaders.clang.find",
     "Context": "kheaders.api",
     "FetchedHeaders": "kheaders.fetching",
     "Found": "kheaders.headers.chain",

@@ -22,8 +22,8 @@ from kheaders import kernel as kernels
 from kheaders import settings as settings_module
 from kheaders.archive_api import ArchiveCalls
 from kheaders.blob_api import BlobCalls, Progress
-from kheaders.compilers import find as compilers
-from kheaders.compilers.find import Compiler
+from kheaders.clang import find as compilers
+from kheaders.clang.find import Compiler
 from kheaders.errors import UsageError
 from kheaders.forms_api import FormCalls
 from kheaders.kernel import Kernel
@@ -209,9 +209,9 @@ class Context(FormCalls, BlobCalls, ArchiveCalls):
         what :meth:`btf` takes and belongs to the blob's kernel. Both take a slice. Raises CompileFailed with the
         compiler's diagnostics where the program is at fault.
         """
+        from kheaders.clang.job import Job
         from kheaders.compile import check as check_object
         from kheaders.compile import compile_program, gathering_for
-        from kheaders.compilers.job import Job
 
         changed = core or types == "btf"
         if changed and form not in ("auto", "slice"):

@@ -119,8 +119,8 @@ class BlobCalls(TypeCalls):
         shows to be missing is not in it.
         """
         from kheaders import vmlinux
+        from kheaders.clang.job import Job
         from kheaders.compile import program_text
-        from kheaders.compilers.job import Job
         from kheaders.forms.slice import SliceForm
         from kheaders.slicing import with_options
 

@@ -7,8 +7,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.job import Job, Result, execute
+from kheaders.clang.find import Compiler
+from kheaders.clang.job import Job, Result, execute
 from kheaders.errors import BlobError, CompileFailed, HeadersNotFound, UsageError
 
 # A compile from a slice must not wait for what only the full headers need: that is imported where it is used.

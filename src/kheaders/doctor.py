@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kheaders import kconfig
-from kheaders.compilers.find import Compiler, find, find_all
+from kheaders.clang.find import Compiler, find, find_all
 from kheaders.errors import CompilerError, StoreError
 from kheaders.headers.chain import Chain
 from kheaders.headers.verify import Check

@@ -13,7 +13,7 @@ from kheaders.kernel import Kernel
 from kheaders.store import Entry, Store
 
 if TYPE_CHECKING:
-    from kheaders.compilers.find import Compiler
+    from kheaders.clang.find import Compiler
     from kheaders.forms.mount import Mounted
     from kheaders.forms.pch import Options, PchForm
     from kheaders.forms.pchshelf import Pch, Shelf

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.job import Job, Result, execute
+from kheaders.clang.find import Compiler
+from kheaders.clang.job import Job, Result, execute
 from kheaders.errors import CompileFailed, FormError, StoreError
 from kheaders.externs import described, undefined
 from kheaders.forms.ordering import own_macros

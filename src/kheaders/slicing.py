@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.job import Job, Result, begun, execute
+from kheaders.clang.find import Compiler
+from kheaders.clang.job import Job, Result, begun, execute
 from kheaders.errors import CompileFailed, HostAssembly
 from kheaders.forms.slice import STUBS, Rework, SliceForm, lacking, placed
 from kheaders.headers.markers import MARKER, REGISTER_MARKER, reached

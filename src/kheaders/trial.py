@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kheaders.compilers.find import Compiler
+from kheaders.clang.find import Compiler
 from kheaders.errors import CompilerError, StoreError
 from kheaders.headers.chain import Approver
 from kheaders.headers.headerset import HeaderSet
@@ -47,8 +47,8 @@ def try_compile(headers: HeaderSet, compiler: Compiler, kernel: Kernel | None = 
     """
     # What is proven once in a boot needs none of these.
     from kheaders import agreement
-    from kheaders.compilers.flags import architecture
-    from kheaders.compilers.job import Job, execute
+    from kheaders.clang.flags import architecture
+    from kheaders.clang.job import Job, execute
     from kheaders.forms.memory import MemoryForm
 
     program = PROGRAM + agreement.USES if kernel is not None else PROGRAM

@@ -14,7 +14,7 @@ from kheaders.errors import BtfError
 if TYPE_CHECKING:
     from kheaders.btf.layout import RecordLayout
     from kheaders.btf.table import Btf
-    from kheaders.compilers.find import Compiler
+    from kheaders.clang.find import Compiler
     from kheaders.headers.chain import Chain
     from kheaders.interface.blob import Blob
     from kheaders.kernel import Kernel

@@ -15,9 +15,9 @@ from kheaders.agreement import USES, held_against, types_in
 from kheaders.btf.compare import NOTHING, Difference, Known, differences
 from kheaders.btf.kinds import Kind
 from kheaders.btf.table import Btf
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import architecture, include_directories
-from kheaders.compilers.job import Job, Result, execute
+from kheaders.clang.find import Compiler
+from kheaders.clang.flags import architecture, include_directories
+from kheaders.clang.job import Job, Result, execute
 from kheaders.errors import BlobError, CompileFailed
 from kheaders.forms.slice import SliceForm
 from kheaders.headers.chain import Found

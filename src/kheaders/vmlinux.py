@@ -14,9 +14,9 @@ from kheaders.btf.cprint.vmlinux import HEAD, TAIL, alone
 from kheaders.btf.kinds import Kind
 from kheaders.btf.model import Struct, Union
 from kheaders.btf.table import Btf
-from kheaders.compilers.flags import architecture, include_directories
+from kheaders.c.declaration import names
+from kheaders.clang.flags import architecture, include_directories
 from kheaders.interface.blob import Blob
-from kheaders.interface.declaration import names
 from kheaders.interface.program import Program, read
 from kheaders.interface.schema import KINDS, NAME_ROWS
 from kheaders.interface.slice import Cutter, Slice

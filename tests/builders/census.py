@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builders.differential import Kernel
-from kheaders.compilers.job import Job
+from kheaders.clang.job import Job
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.markers import reached
 from kheaders.interface.umbrella import included_by_programs

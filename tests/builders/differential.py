@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.job import Job, Result, execute
+from kheaders.clang.find import Compiler
+from kheaders.clang.job import Job, Result, execute
 from kheaders.forms.memory import MemoryForm
 from kheaders.forms.served import Served
 from kheaders.headers.headerset import HeaderSet

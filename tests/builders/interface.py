@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from builders.mini import mini
-from kheaders.compilers.find import find
+from kheaders.clang.find import find
 from kheaders.headers.headerset import HeaderSet
 from kheaders.interface.build import build
 

@@ -22,7 +22,7 @@ from builders.debian import Debian, kept
 from builders.kernel_archive import default_cache, obtain
 from kheaders import vmlinux
 from kheaders.btf.container import btf_of_file, read_btf
-from kheaders.compilers.find import find
+from kheaders.clang.find import find
 from kheaders.headers.headerset import HeaderSet
 from kheaders.interface.blob import Blob
 from kheaders.interface.build import build

@@ -9,8 +9,8 @@ from builders.mini import mini, mini_archive, mini_root
 from builders.root import FakeRoot
 from kheaders.agreement import USES
 from kheaders.btf.container import btf_bytes
-from kheaders.compilers.find import examine
-from kheaders.compilers.job import Job, execute
+from kheaders.clang.find import examine
+from kheaders.clang.job import Job, execute
 from kheaders.forms.memory import MemoryForm
 from kheaders.headers.headerset import HeaderSet
 from kheaders.trial import PROGRAM

@@ -16,7 +16,7 @@ from builders.cli import Run, run_main
 from builders.interface import headers
 from builders.mini import mini_root
 from builders.root import RELEASE
-from kheaders.compilers.find import find
+from kheaders.clang.find import find
 
 
 @pytest.fixture

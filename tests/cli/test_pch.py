@@ -16,7 +16,7 @@ from builders.compilers import compilers
 from builders.mini import mini_root
 from builders.precompiled import headers
 from builders.root import RELEASE
-from kheaders.compilers.find import find
+from kheaders.clang.find import find
 
 PROGRAM = "#include <linux/sched.h>\nint f(struct task_struct *t) { return t->pid; }\n"
 FAULTY = "#include <linux/sched.h>\nint f(struct task_struct *t) { return t->no_such_member; }\n"

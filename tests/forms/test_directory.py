@@ -13,8 +13,8 @@ from builders.compilers import Clang
 from builders.mini import mini
 from builders.others import with_largest_file, with_tmpfs, with_umask
 from builders.root import unprivileged
-from kheaders.compilers.find import examine
-from kheaders.compilers.job import Job, execute
+from kheaders.clang.find import examine
+from kheaders.clang.job import Job, execute
 from kheaders.errors import KheadersError, StoreError, UsageError, VerificationError
 from kheaders.forms.directory import DirectoryForm, extract
 from kheaders.headers.headerset import HeaderSet

@@ -17,9 +17,9 @@ from builders.compilers import Clang
 from builders.mini import mini, mini_archive
 from builders.need import CHECKOUT
 from builders.others import with_largest_file
-from kheaders.compilers import vfs
-from kheaders.compilers.find import Compiler, examine
-from kheaders.compilers.job import Job, Result, execute
+from kheaders.clang import overlay
+from kheaders.clang.find import Compiler, examine
+from kheaders.clang.job import Job, Result, execute
 from kheaders.errors import StoreError
 from kheaders.forms.memory import MemoryForm
 from kheaders.headers.headerset import HeaderSet
@@ -141,7 +141,7 @@ class TestOpenFiles:
         code = (
             "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))\n"
             "from builders.mini import mini\nfrom kheaders.headers.headerset import HeaderSet\n"
-            "from kheaders.forms.memory import MemoryForm\nfrom kheaders.compilers.find import Compiler\n"
+            "from kheaders.forms.memory import MemoryForm\nfrom kheaders.clang.find import Compiler\n"
             "headers = HeaderSet(mini(extra={f'include/linux/n{n}.h': b'x' for n in range(200)}))\n"
             "cc = Compiler(('x',), 'clang', (19, 0, 0), '/x', 'x')\n"
             "try:\n    with MemoryForm(headers, everything=True).serve(cc, b''): pass\n"
@@ -178,7 +178,7 @@ def test_never_half_a_header(compiler: Compiler) -> None:
 
 
 def test_without_proc(compiler: Compiler, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vfs, "_DESCRIPTORS", "/nowhere/fd")
+    monkeypatch.setattr(overlay, "_DESCRIPTORS", "/nowhere/fd")
     with pytest.raises(StoreError, match=r"/proc is not mounted.*--form directory"):
         compiled(compiler, PROGRAM)
 

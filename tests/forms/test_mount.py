@@ -18,7 +18,7 @@ from builders.cli import run_main
 from builders.compilers import compilers
 from builders.mini import context, mini, mini_root
 from kheaders.api import Context
-from kheaders.compilers.find import find as find_compiler
+from kheaders.clang.find import find as find_compiler
 from kheaders.errors import FormError, ToolMissing, UnsafePath, UsageError
 from kheaders.forms import filesystem, mount
 from kheaders.forms.mount import Mounted, check_mount_point

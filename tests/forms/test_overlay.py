@@ -9,10 +9,10 @@ import pytest
 
 from builders.compilers import Clang
 from builders.mini import mini
-from kheaders.compilers.find import examine
-from kheaders.compilers.flags import version_of
-from kheaders.compilers.job import Job, execute
-from kheaders.compilers.vfs import overlay
+from kheaders.clang.find import examine
+from kheaders.clang.flags import version_of
+from kheaders.clang.job import Job, execute
+from kheaders.clang.overlay import overlay
 from kheaders.errors import CompilerError, VerificationError
 from kheaders.forms.served import flags_for
 from kheaders.headers.headerset import HeaderSet

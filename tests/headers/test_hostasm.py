@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from builders.compilers import Clang
 from builders.mini import OPTIONS, mini
-from kheaders.compilers.find import examine
-from kheaders.compilers.job import Job, execute
+from kheaders.clang.find import examine
+from kheaders.clang.job import Job, execute
 from kheaders.forms.memory import MemoryForm
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import neutralise, rewrite

@@ -14,7 +14,7 @@ from builders import census, corpus, need
 from builders.compilers import compilers
 from builders.differential import kernel
 from builders.kernel_archive import Unobtainable
-from kheaders.compilers.find import find
+from kheaders.clang.find import find
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(3600)]
 

@@ -14,7 +14,7 @@ from builders import corpus, need
 from builders.compilers import compilers
 from builders.differential import Kernel, kernel
 from builders.kernel_archive import Unobtainable
-from kheaders.compilers.find import find
+from kheaders.clang.find import find
 
 USUAL = ["6.1-amd64", "6.1-arm64"]
 MUST_FAIL = {"host_assembly", "wrong_member"}
@@ -80,8 +80,8 @@ def test_the_samples_of_the_kernel(real: Kernel, samples: corpus.Samples) -> Non
 
 def test_hardly_anything_is_missing_at_the_first_cut(real: Kernel) -> None:
     """Repair is for the unforeseen: for nine in ten of our own programs one compile is enough."""
-    from kheaders.compilers.flags import architecture, include_directories
-    from kheaders.compilers.job import Job
+    from kheaders.clang.flags import architecture, include_directories
+    from kheaders.clang.job import Job
     from kheaders.interface.slice import Cutter
 
     search = include_directories(architecture(real.headers.srcarch or "", real.headers.config))

@@ -9,8 +9,8 @@ import pytest
 
 from builders.compilers import Clang
 from builders.kernel_archive import default_cache
-from kheaders.compilers.find import examine
-from kheaders.compilers.job import Job, execute
+from kheaders.clang.find import examine
+from kheaders.clang.job import Job, execute
 from kheaders.debpkg import headers_from_debs
 from kheaders.errors import FetchError, ToolError
 from kheaders.forms.memory import MemoryForm

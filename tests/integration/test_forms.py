@@ -20,8 +20,8 @@ from builders.differential import parts
 from builders.kernel_archive import Unobtainable
 from builders.need import CHECKOUT
 from kheaders import kernel as kernels
-from kheaders.compilers.find import Compiler, find
-from kheaders.compilers.job import Job, Result, execute
+from kheaders.clang.find import Compiler, find
+from kheaders.clang.job import Job, Result, execute
 from kheaders.forms.directory import DirectoryForm, extract
 from kheaders.forms.pch import Options
 from kheaders.forms.pchshelf import Shelf

@@ -11,7 +11,7 @@ import pytest
 
 from builders import need
 from builders.need import CHECKOUT
-from kheaders.compilers.find import find
+from kheaders.clang.find import find
 from kheaders.headers.headerset import HeaderSet
 from kheaders.interface.build import build
 from kheaders.objects import compare

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kheaders.c.include_path import ROOT, Resolver
+from kheaders.c.preprocessed import batches
 from kheaders.interface.index import Index, build
-from kheaders.interface.resolver import ROOT, Resolver
-from kheaders.interface.rows import Rows
 from kheaders.interface.schema import KINDS
-from kheaders.interface.walk import batches
+from kheaders.system.ragged import Rows
 
 FILES = ("include/linux/a.h", "include/linux/b.h", "arch/x86/include/asm/c.h", "include/linux/asm/local.h")
 SEARCH = ("arch/x86/include", "include", "include/uapi")

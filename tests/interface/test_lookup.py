@@ -9,7 +9,7 @@ import pytest
 
 from builders.compilers import Clang
 from builders.interface import ANIMALS
-from kheaders.compilers import find as compilers
+from kheaders.clang import find as compilers
 from kheaders.interface.blob import Blob
 from kheaders.interface.lookup import Item, find, suggest, unknown, users
 from kheaders.interface.values import evaluate, include_name

@@ -10,7 +10,7 @@ from builders.interface import FILES, headers
 from builders.mini import context, mini_archive, mini_root
 from builders.root import RELEASE, FakeRoot
 from kheaders import kernel as kernels
-from kheaders.compilers.find import Compiler, find
+from kheaders.clang.find import Compiler, find
 from kheaders.errors import BlobError, CompilerError, HeadersNotFound
 from kheaders.interface import shelf
 from kheaders.interface.blob import Blob

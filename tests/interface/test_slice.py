@@ -11,8 +11,8 @@ from builders import need
 from builders.compilers import compilers
 from builders.differential import Kernel, Outcome, kernel
 from builders.small_kernel import small_kernel
-from kheaders.compilers.find import find
-from kheaders.compilers.job import Job
+from kheaders.clang.find import find
+from kheaders.clang.job import Job
 from kheaders.forms.slice import SliceForm
 
 Same = Callable[..., str]

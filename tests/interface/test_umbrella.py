@@ -9,7 +9,7 @@ import pytest
 from builders import need
 from builders.compilers import compilers
 from builders.small_kernel import PADDING, small_kernel
-from kheaders.compilers.find import find
+from kheaders.clang.find import find
 from kheaders.interface.umbrella import preprocess
 
 

@@ -14,7 +14,7 @@ from kheaders.errors import CompilerError, HeadersNotFound
 
 if TYPE_CHECKING:
     from kheaders.api import Context
-    from kheaders.compilers.find import Compiler
+    from kheaders.clang.find import Compiler
     from kheaders.doctor import Examined, Report
 
 DESCRIPTION = """\

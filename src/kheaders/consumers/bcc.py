@@ -164,7 +164,7 @@ def _tree() -> Path:
     """The tree of the running kernel's verified headers in the store. Raises KheadersError."""
     from kheaders import kernel
     from kheaders.archive import Limits
-    from kheaders.compilers.find import find
+    from kheaders.clang.find import find
     from kheaders.forms.directory import tree
     from kheaders.headers.chain import Chain
     from kheaders.sources.candidate import Request

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from kheaders.compilers.flags import ARCHITECTURES, include_directories
+from kheaders.clang.flags import ARCHITECTURES, include_directories
 from kheaders.headers.headerset import HeaderSet
 
 _NAME = re.compile(rb'(?:_next)?[ \t]*\(?[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from kheaders.archive import Member
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import RELEVANT_OPTIONS
+from kheaders.clang.find import Compiler
+from kheaders.clang.flags import RELEVANT_OPTIONS
 from kheaders.errors import StoreError, UsageError, VerificationError
 from kheaders.forms.private import OVERLAY, private_files
 from kheaders.forms.served import Identity, Served, flags_for

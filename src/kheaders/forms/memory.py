@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import architecture, include_directories
-from kheaders.compilers.vfs import virtual_files
+from kheaders.clang.find import Compiler
+from kheaders.clang.flags import architecture, include_directories
+from kheaders.clang.overlay import virtual_files
 from kheaders.forms.closure import Closure
 from kheaders.forms.served import Served, flags_for
 from kheaders.headers.headerset import HeaderSet

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from copy import copy
 from typing import NamedTuple
 
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import Architecture, architecture, pch_flags, version_of
-from kheaders.compilers.job import Job
-from kheaders.compilers.vfs import anonymous_files, overlay
+from kheaders.clang.find import Compiler
+from kheaders.clang.flags import Architecture, architecture, pch_flags, version_of
+from kheaders.clang.job import Job
+from kheaders.clang.overlay import anonymous_files, overlay
 from kheaders.forms.pchnames import FORMAT, Names
 from kheaders.forms.served import Served
 from kheaders.interface.program import Program

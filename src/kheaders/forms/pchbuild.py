@@ -13,9 +13,10 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import Architecture, architecture, include_directories
-from kheaders.compilers.vfs import anonymous_files, overlay, virtual_files
+from kheaders.c.include_path import Resolver
+from kheaders.clang.find import Compiler
+from kheaders.clang.flags import Architecture, architecture, include_directories
+from kheaders.clang.overlay import anonymous_files, overlay, virtual_files
 from kheaders.errors import FormError, VerificationError
 from kheaders.forms.closure import Closure
 from kheaders.forms.memory import MemoryForm
@@ -25,7 +26,6 @@ from kheaders.forms.popular import popular
 from kheaders.forms.served import Served, flags_for
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewritten
-from kheaders.interface.resolver import Resolver
 from kheaders.run import Completed, run
 
 EMBED = ("-Xclang", "-fmodules-embed-all-files", "-Xclang", "-fno-pch-timestamp")

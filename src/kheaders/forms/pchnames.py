@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from kheaders.c import declaration, split
+from kheaders.c.include_path import Resolver
 from kheaders.errors import FormError
 from kheaders.forms.guards import guarded
 from kheaders.forms.ordering import OwnMacros, mark
-from kheaders.interface import declaration, splitter
 from kheaders.interface.program import Program
-from kheaders.interface.resolver import Resolver
 
 FORMAT = 3
 """Of a packed index; part of a PCH's key, so that another format means another PCH."""
@@ -318,12 +318,12 @@ class _Walk:
             self.macros[macro] = (file, 0)
 
     def declarations(self, printed: bytes) -> None:
-        separated = splitter.separate(printed)
+        separated = split.separate(printed)
         lengths = list(accumulate(map(len, separated.directives)))
         spots = self._spots
         directive, spot, last = 0, 0, len(spots) - 1
         moved = 0
-        for start, end, function in splitter.split(separated.code):
+        for start, end, function in split.split(separated.code):
             piece = separated.code[start:end]
             begin = start + len(piece) - len(piece.lstrip())
             while directive < len(lengths) and separated.places[directive] <= begin:

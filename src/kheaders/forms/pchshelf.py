@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import RELEVANT_OPTIONS
-from kheaders.compilers.vfs import anonymous_files, overlay
+from kheaders.clang.find import Compiler
+from kheaders.clang.flags import RELEVANT_OPTIONS
+from kheaders.clang.overlay import anonymous_files, overlay
 from kheaders.errors import FormError, StoreError
 from kheaders.extraction import TreeWriter
 from kheaders.forms import pchbuild, pchnames

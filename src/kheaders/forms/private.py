@@ -9,7 +9,7 @@ OVERLAY = f"{PRIVATE}/overlay.json"
 
 def private_files(headers: HeaderSet, final: str) -> dict[str, bytes]:
     """What lies below ``.bpf/`` of a tree of *headers* that is known as *final*: path in the tree → bytes."""
-    from kheaders.compilers.vfs import overlay
+    from kheaders.clang.overlay import overlay
     from kheaders.headers.hostasm import rewrite
 
     rewritten = rewrite(headers.files)

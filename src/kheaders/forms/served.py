@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import architecture, header_flags, version_of
+from kheaders.clang.find import Compiler
+from kheaders.clang.flags import architecture, header_flags, version_of
 from kheaders.errors import VerificationError
 
 if TYPE_CHECKING:

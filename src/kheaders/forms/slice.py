@@ -11,9 +11,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import Architecture, architecture, include_directories, slice_flags, version_of
-from kheaders.compilers.vfs import Virtual, promised_files, virtual_files
+from kheaders.clang.find import Compiler
+from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags, version_of
+from kheaders.clang.overlay import Virtual, promised_files, virtual_files
 from kheaders.errors import BlobError
 from kheaders.forms.served import Served
 from kheaders.interface.blob import Blob

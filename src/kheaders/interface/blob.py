@@ -14,8 +14,8 @@ from typing import Any
 
 from kheaders.errors import BlobError
 from kheaders.interface.pages import Page
-from kheaders.interface.rows import Rows
 from kheaders.interface.schema import APPLICATION_ID, BLOCK, ENTRIES, NAMES, NUMBERS, PAGED, SCHEMA, hashed
+from kheaders.system.ragged import Rows
 
 _HEAD = 5 << 20
 """Bytes at the beginning of a file that hold the arrays which every slice needs."""

@@ -9,14 +9,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import RELEVANT_OPTIONS, architecture, include_directories
+from kheaders.c import conditionals
+from kheaders.c.include_path import Resolver
+from kheaders.c.split import SENTINEL
+from kheaders.clang.find import Compiler
+from kheaders.clang.flags import RELEVANT_OPTIONS, architecture, include_directories
 from kheaders.errors import BlobError
 from kheaders.headers.headerset import HeaderSet
-from kheaders.interface import conditions, index, umbrella, writer
+from kheaders.interface import index, umbrella, writer
 from kheaders.interface.aside import aside
-from kheaders.interface.resolver import Resolver
-from kheaders.interface.splitter import SENTINEL
 from kheaders.memory import give_back
 from kheaders.newfile import replacing
 from kheaders.version import VERSION
@@ -58,12 +59,14 @@ def build(
         workers = workers or min(4, os.cpu_count() or 1)
         with ExitStack() as stack:
             # it is done while the compiler surveys, when another core would be idle
-            noted = stack.enter_context(aside(lambda: conditions.survey(_read_by_programs(headers)), apart=workers > 1))
+            noted = stack.enter_context(
+                aside(lambda: conditionals.survey(_read_by_programs(headers)), apart=workers > 1)
+            )
             passed = stack.enter_context(umbrella.preprocess(headers, compiler, apart=workers > 1))
             notes, defaults = noted()  # before other processes are started, and what unpacking freed with it
             give_back()
             stage("index", 0, len(passed.headers))
-            indexed = index.build(counted(passed), resolver, workers, lambda: conditions.macros(notes), defaults)
+            indexed = index.build(counted(passed), resolver, workers, lambda: conditionals.macros(notes), defaults)
             failed = passed.failed
         stage("write")
         counts = {

@@ -17,13 +17,13 @@ from multiprocessing import get_context
 from operator import eq
 from typing import NamedTuple
 
-from kheaders.interface import declaration
+from kheaders.c import declaration
+from kheaders.c.conditionals import Default
+from kheaders.c.include_path import Resolver
+from kheaders.c.preprocessed import Piece, Walk, batches
 from kheaders.interface.aside import aside, resume, uninterrupted
-from kheaders.interface.conditions import Default
-from kheaders.interface.resolver import Resolver
-from kheaders.interface.rows import Rows
 from kheaders.interface.schema import KINDS, NAME_ROWS, hashes
-from kheaders.interface.walk import Piece, Walk, batches
+from kheaders.system.ragged import Rows
 
 BATCH = 1 << 20
 """Bytes of preprocessed text that are read by one process at a time."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from kheaders.compilers.flags import ARCHITECTURES
-from kheaders.interface import conditions
+from kheaders.c import conditionals
+from kheaders.clang.flags import ARCHITECTURES
 from kheaders.interface.blob import Blob
 
 _USUAL = frozenset(("__KERNEL__", "__BPF_TRACING__", "CC_USING_FENTRY", "KBUILD_MODNAME")) | {
@@ -67,7 +67,7 @@ def doubt(
     """
     known = blob.numbers(early)  # what no header tests or defines has no number
     asked = {name: early[name] for name in known if early[name] is None or name not in _USUAL}
-    tested = conditions.places(blob.note("tested"), asked) if asked else {}
+    tested = conditionals.places(blob.note("tested"), asked) if asked else {}
     own = frozenset(given)
     for name in sorted(tested):
         if not _changes(blob, name, asked[name], force.get(name), name in own):

@@ -13,9 +13,9 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kheaders.interface.rows import Rows
 from kheaders.interface.schema import NAME_ROWS, NOTES
 from kheaders.interface.writer import Content, ordered
+from kheaders.system.ragged import Rows
 
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _STRING = re.compile(rb'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'')

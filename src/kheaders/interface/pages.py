@@ -11,8 +11,8 @@ from array import array
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from kheaders.interface.rows import Rows
 from kheaders.interface.schema import PAGE, PAGE_ITEMS
+from kheaders.system.ragged import Rows
 
 
 class Page:

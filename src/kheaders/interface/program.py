@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from kheaders.interface import declaration, order, splitter
+from kheaders.c import declaration, macro_events, split
 from kheaders.patterns import pattern
 
 FILE_LIMIT = 16 << 20
@@ -103,7 +103,7 @@ def read(
     own_macros: set[bytes] = set()
     seen: set[str] = set()
     bare_lists: dict[str, str] = {}
-    events: dict[str, list[order.Event]] = {}
+    events: dict[str, list[macro_events.Event]] = {}
     found_as: dict[tuple[str, str], str] = {}
     todo = [(text, directory, "")]
     while todo:
@@ -130,7 +130,7 @@ def read(
             if found[0] not in seen:
                 seen.add(found[0])
                 todo.append((found[1], os.path.dirname(found[0]), found[0]))
-        events[path] = order.events(bare)
+        events[path] = macro_events.events(bare)
         if b"##" in clean:
             pastes += [m[1].decode("utf-8", "replace") for m in _PASTING.finditer(clean) if b"##" in m[1]]
         texts.append(clean)
@@ -156,7 +156,7 @@ def read(
         tuple(pastes),
         _text(_pasted(pastes, texts, calls) if pastes else set()),
         _text(digits),
-        order.early(events, found_as, ""),
+        macro_events.early(events, found_as, ""),
         bare_lists,
         uncertain,
         tuple(texts),
@@ -269,7 +269,7 @@ _FORWARD = pattern(rb"\bstruct\s+([A-Za-z_]\w*)\s*;")
 
 
 def _declarations(code: bytes, declared: set[bytes], defined: set[bytes]) -> None:
-    for start, end, function in splitter.split(code):
+    for start, end, function in split.split(code):
         found = declaration.names(code[start:end], function)
         declared.update(found[0])
         defined.update(found[1])

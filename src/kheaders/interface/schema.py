@@ -27,7 +27,7 @@ ENTRIES = {"name_decls": "declares", "tag_decls": "defines", "name_macros": "mac
 KINDS = ("struct", "union", "enum", "typedef", "prototype", "inline", "variable", "forward", "other")
 """Kinds of declarations, by number."""
 NOTES = ("defaults", "tested", "bare")
-"""What is noted of the headers' conditions, in the table ``listing``. See :mod:`kheaders.interface.conditions`."""
+"""What is noted of the headers' conditions, in the table ``listing``. See :mod:`kheaders.c.conditionals`."""
 NUMBERS = {
     "kinds": "B",
     "decl_files": "H",

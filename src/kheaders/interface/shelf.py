@@ -19,7 +19,7 @@ from kheaders.store.areas import is_key
 from kheaders.version import VERSION
 
 if TYPE_CHECKING:
-    from kheaders.compilers.find import Compiler
+    from kheaders.clang.find import Compiler
     from kheaders.headers.headerset import HeaderSet
     from kheaders.interface.build import Progress
 

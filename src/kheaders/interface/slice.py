@@ -13,10 +13,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from kheaders.c.declaration import KEYWORDS
 from kheaders.errors import BlobError
 from kheaders.interface import overrides
 from kheaders.interface.blob import Blob
-from kheaders.interface.declaration import KEYWORDS
 from kheaders.interface.pasting import foreseen, pasted
 from kheaders.interface.program import Program
 from kheaders.interface.schema import ENTRIES, NAME_ROWS

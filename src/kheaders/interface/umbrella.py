@@ -14,21 +14,18 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import NamedTuple
 
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import architecture, header_flags, include_directories, version_of
-from kheaders.compilers.vfs import virtual_files
+from kheaders.c import conditionals
+from kheaders.c.include_path import NAME, ROOT, STUBS, Resolver
+from kheaders.c.split import SENTINEL
+from kheaders.clang.find import Compiler
+from kheaders.clang.flags import architecture, header_flags, include_directories, version_of
+from kheaders.clang.overlay import virtual_files
 from kheaders.errors import CompilerError, VerificationError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewrite
-from kheaders.interface import conditions, leftovers
+from kheaders.interface import leftovers
 from kheaders.interface.aside import aside
-from kheaders.interface.resolver import ROOT, Resolver
-from kheaders.interface.splitter import SENTINEL
 from kheaders.run import Running, running
-
-STUBS = "/kheaders/headers/that/are/missing/here"
-NAME = "<stdin>"
-"""What the compiler calls the file that includes all others."""
 
 FIRST = ("include/linux/", "include/net/")
 """Read before the others: most programs include these, and a header is best read in the surroundings that it meets."""
@@ -171,7 +168,7 @@ def top_level(headers: HeaderSet, popularity: Mapping[str, int]) -> Iterator[str
     """
     paths = [path for path in headers.files if included_by_programs(headers, path)]
     # a list is no C where nobody has defined the macro that it calls; those who include it have
-    paths = [path for path in paths if not conditions.is_list(headers.files[path])]
+    paths = [path for path in paths if not conditionals.is_list(headers.files[path])]
 
     def rank(path: str) -> tuple[int, bool, str, bool]:
         meant = path.replace("/uapi/", "/", 1)

@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kheaders.compilers.find import Compiler
-from kheaders.compilers.flags import Architecture, architecture, include_directories, slice_flags, version_of
-from kheaders.compilers.job import Job, Result, execute
-from kheaders.compilers.vfs import virtual_files
+from kheaders.clang.find import Compiler
+from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags, version_of
+from kheaders.clang.job import Job, Result, execute
+from kheaders.clang.overlay import virtual_files
 from kheaders.errors import BlobError
 from kheaders.interface.blob import Blob
 from kheaders.interface.lookup import Item

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from kheaders.errors import BlobError
 from kheaders.interface.aside import aside
 from kheaders.interface.pages import cuts, numbered, texted
-from kheaders.interface.rows import Rows
 from kheaders.interface.schema import (
     APPLICATION_ID,
     BLOCK,
@@ -28,6 +27,7 @@ from kheaders.interface.schema import (
     TABLES,
     hashes,
 )
+from kheaders.system.ragged import Rows
 
 
 class Content(NamedTuple):

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from kheaders.interface import conditions
-from kheaders.interface.conditions import Group, groups
+from kheaders.c import conditionals
+from kheaders.c.conditionals import Group, groups
 
 GUARDED = b"""\
 #ifndef _A_H
@@ -60,10 +60,10 @@ def test_a_later_condition_does_not_matter_to_the_lines_before_it() -> None:
 )
 def test_defaults_are_as_the_preprocessor_prints_them(definition: bytes, printed: bytes) -> None:
     """Definitions of the pass itself look like this; the same one twice would be told twice."""
-    _, defaults = conditions.survey(
+    _, defaults = conditionals.survey(
         [("a.h", b"#ifndef G\n#define G\n#ifndef A\n# define " + definition + b"\n#endif\n#endif\n")]
     )
-    assert defaults == [conditions.Default("a.h", 4, b"A", printed)]
+    assert defaults == [conditionals.Default("a.h", 4, b"A", printed)]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_defaults_are_as_the_preprocessor_prints_them(definition: bytes, printed
     ],
 )
 def test_what_depends_on_more_is_no_default_for_all(text: bytes) -> None:
-    assert not conditions.survey([("a.h", b"#ifndef G\n#define G\n" + text + b"#endif\n")]).defaults
+    assert not conditionals.survey([("a.h", b"#ifndef G\n#define G\n" + text + b"#endif\n")]).defaults
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,13 @@ def test_what_depends_on_more_is_no_default_for_all(text: bytes) -> None:
     ],
 )
 def test_lists(text: bytes, expected: bool) -> None:
-    assert conditions.is_list(text) == expected
+    assert conditionals.is_list(text) == expected
 
 
 def test_notes_can_be_asked() -> None:
-    notes, defaults = conditions.survey([("include/a.h", GUARDED), ("include/list.h", b"HOOK(a)\n")])
-    assert defaults == [conditions.Default("include/a.h", 4, b"LIMIT", b"LIMIT 5")]
+    notes, defaults = conditionals.survey([("include/a.h", GUARDED), ("include/list.h", b"HOOK(a)\n")])
+    assert defaults == [conditionals.Default("include/a.h", 4, b"LIMIT", b"LIMIT 5")]
     assert notes["defaults"] == "LIMIT include/a.h"
     assert json.loads(notes["bare"]) == {"include/list.h": "HOOK(a)\n"}
-    assert conditions.places(notes["tested"], ("DEBUG", "LEVE", "LIMIT")) == {"DEBUG": [("include/a.h", 8, 12, True)]}
-    assert set(conditions.macros(notes)) == {"CONFIG_A", "DEBUG", "LEVEL", "BOTH"}
+    assert conditionals.places(notes["tested"], ("DEBUG", "LEVE", "LIMIT")) == {"DEBUG": [("include/a.h", 8, 12, True)]}
+    assert set(conditionals.macros(notes)) == {"CONFIG_A", "DEBUG", "LEVEL", "BOTH"}

@@ -11,8 +11,8 @@ import pytest
 
 from builders import need
 from builders.compilers import Clang, compilers
-from kheaders.compilers import find as module
-from kheaders.compilers.find import Compiler, examine, find, find_all
+from kheaders.clang import find as module
+from kheaders.clang.find import Compiler, examine, find, find_all
 from kheaders.errors import CompilerError, StoreError
 
 

@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from builders.compilers import Clang
-from kheaders.compilers.find import examine
-from kheaders.compilers.flags import architecture, header_flags, include_directories, target
-from kheaders.compilers.job import Job, execute
+from kheaders.clang.find import examine
+from kheaders.clang.flags import architecture, header_flags, include_directories, target
+from kheaders.clang.job import Job, execute
 from kheaders.errors import CompilerError, UsageError
 
 B64 = frozenset({b"CONFIG_64BIT"})

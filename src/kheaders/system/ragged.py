@@ -1,4 +1,4 @@
-"""Lists of numbers, one after the other, in two arrays."""
+"""Ragged array of unsigned 32-bit integers, in two arrays (compressed sparse rows)."""
 
 from __future__ import annotations
 

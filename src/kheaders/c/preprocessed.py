@@ -7,10 +7,9 @@ from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kheaders.interface import splitter
-from kheaders.interface.resolver import ROOT, Resolver
-from kheaders.interface.rows import Rows
-from kheaders.interface.umbrella import NAME, STUBS
+from kheaders.c import split
+from kheaders.c.include_path import NAME, ROOT, STUBS, Resolver
+from kheaders.system.ragged import Rows
 
 _DEFINED = re.compile(rb"\s*#define\s+([A-Za-z_]\w*)")
 _UNDEF = re.compile(rb"\s*#undef\s+([A-Za-z_]\w*)")
@@ -72,14 +71,14 @@ class Walk:
         Whether a piece was there before is told by its hash, which is secret to this process; the pieces themselves
         would take tens of megabytes.
         """
-        separated = splitter.separate(text)
+        separated = split.separate(text)
         code = separated.code
         spots, places = self._directives(separated)
         packs = [(at, self._packs[-1]) for at in (0,)]
         packs = self._packing(separated) if b"#pragma" in text else packs
         at = pack_at = 0
         last, last_pack = len(spots) - 1, len(packs) - 1
-        for start, end, function in splitter.split(code):
+        for start, end, function in split.split(code):
             piece = code[start:end].lstrip()
             if not piece:
                 continue
@@ -97,7 +96,7 @@ class Walk:
                 pack_at += 1
             yield file, line, Piece(piece, function, packs[pack_at][1])
 
-    def _directives(self, separated: splitter.Separated) -> tuple[list[int], list[tuple[int, int]]]:
+    def _directives(self, separated: split.Separated) -> tuple[list[int], list[tuple[int, int]]]:
         """Offsets in the code, and the (file, line) of what begins at each."""
         code, markers = separated.code, self._markers
         file, line = self._file, self._line
@@ -116,7 +115,7 @@ class Walk:
                 if match := _DEFINED.match(raw):
                     self._macro(match[1], raw[8:].strip(), file, line)
                 line += 1
-            elif raw.startswith(b"# ") and (marker := splitter.linemarker(raw)) is not None:
+            elif raw.startswith(b"# ") and (marker := split.linemarker(raw)) is not None:
                 line = marker[0]
                 known = markers.get(marker[1])
                 if known is None:
@@ -156,7 +155,7 @@ class Walk:
             self.files.append(path)
         return number
 
-    def _packing(self, separated: splitter.Separated) -> list[tuple[int, bytes]]:
+    def _packing(self, separated: split.Separated) -> list[tuple[int, bytes]]:
         """The packing from each ``#pragma pack`` on, and from the beginning."""
         stack = self._packs
         found = [(0, stack[-1])]
@@ -178,7 +177,7 @@ class Walk:
 
 def batches(stream: Iterator[bytes], size: int) -> Iterator[bytes]:
     """What *stream* gives, cut behind the first SENTINEL line after each *size* bytes, however it came."""
-    end = b"\n" + splitter.SENTINEL + b"\n"
+    end = b"\n" + split.SENTINEL + b"\n"
     held = bytearray()
     looked = 0
     for piece in stream:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from kheaders.compilers.find import Compiler
+from kheaders.clang.find import Compiler
 from kheaders.errors import CompilerError, ToolMissing, ToolTimeout
 from kheaders.run import started
 

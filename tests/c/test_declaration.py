@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kheaders.interface.declaration import read
+from kheaders.c.declaration import read
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kheaders.interface.splitter import SENTINEL, linemarker, separate, split
+from kheaders.c.split import SENTINEL, linemarker, separate, split
 
 SOUP = b"{ } ( ) ; \" ' \\ @; @ = # struct int typedef f s __attribute__(( )) asm( , /* */ //".split()
 LINES = (b"\n", b"\\\n", b" ", b"\0", b"\xff", b'\n# 1 "x"\n', b"\n#define A {\n")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from builders.compilers import Clang
-from kheaders.compilers.find import examine
-from kheaders.compilers.job import Job, begun
-from kheaders.compilers.vfs import promised_files
+from kheaders.clang.find import examine
+from kheaders.clang.job import Job, begun
+from kheaders.clang.overlay import promised_files
 
 FIRST = "/kheaders/promised/first.h"
 PROGRAM = b"#include <empty.h>\nint f(struct late *late) { return late->number; }\n"

@@ -7,6 +7,10 @@ from collections.abc import Iterable, Sequence
 
 ROOT = "/kheaders/tree"
 """Where the preprocessor thinks that the headers lie."""
+STUBS = "/kheaders/headers/that/are/missing/here"
+"""Where it finds a file that says so, for each header that is asked for and does not exist."""
+NAME = "<stdin>"
+"""What the preprocessor calls the file that includes all others."""
 
 
 class Resolver:

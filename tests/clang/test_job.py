@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from builders.compilers import Clang
-from kheaders.compilers import job as module
-from kheaders.compilers.find import Compiler, examine
-from kheaders.compilers.job import Job, execute
+from kheaders.clang import job as module
+from kheaders.clang.find import Compiler, examine
+from kheaders.clang.job import Job, execute
 from kheaders.errors import CompilerError
 
 FLAGS = ("-target", "bpf")

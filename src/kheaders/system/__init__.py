@@ -1,0 +1,1 @@
+"""The machine, and plain tools that know nothing of headers."""
