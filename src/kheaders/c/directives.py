@@ -22,7 +22,8 @@ _NEXT = pattern(
 INCLUDES = frozenset((b"include", b"include_next", b"import"))
 """Directives that include a file."""
 _HEADER = pattern(rb"[ \t\f\v\0]*+<[^>\n]*+>")
-_NAME = pattern(rb"[ \t\f\v\0]*+(\w*+)")
+_NAME = pattern(rb"(?:[ \t\f\v\0]++|" + lexer.COMMENT + rb")*+(\w*+)")
+"""The name of a directive where comments lie before it."""
 
 
 class Directive(NamedTuple):
@@ -30,14 +31,23 @@ class Directive(NamedTuple):
 
     name: bytes
     """``include``, ``define``, …; empty for a null directive, and for what begins with no identifier."""
-    rest: bytes
-    """What follows the name, without splices, a space for each comment, without white space around it."""
+    spelled: bytes
+    """What follows the name in the logical text, with its comments."""
     line: int
     """The line where it begins, from 1."""
     start: int
     """Offset of its ``#`` in the logical text."""
     end: int
     """Offset of the line feed that ends it, or the end of the text."""
+
+    @property
+    def rest(self) -> bytes:
+        """What follows the name, a space for each comment, without white space around it."""
+        if b"/" not in self.spelled:
+            return self.spelled.strip(lexer.BLANKS)
+        header = _HEADER.match(self.spelled) if self.name in INCLUDES else None
+        end = header.end() if header else 0  # what looks like a comment in a header name is none
+        return (self.spelled[:end] + lexer.uncommented(self.spelled[end:])).strip(lexer.BLANKS)
 
     @property
     def tokens(self) -> list[bytes]:
@@ -88,19 +98,10 @@ def scan(raw: bytes) -> Scan:
             spliced = lines[number]
             number += 1
         _, name, rest = match.groups()
-        if b"/" in rest:
-            rest = _uncommented(name, rest)
-            if not name and (named := _NAME.match(rest)) is not None:
-                name, rest = named[1], rest[named.end() :]
-        found.append(Directive(name, rest.strip(lexer.BLANKS), line + spliced, start, match.end()))
+        if not name and b"/" in rest and (named := _NAME.match(rest)) is not None:
+            name, rest = named[1], rest[named.end() :]
+        found.append(Directive(name, rest, line + spliced, start, match.end()))
     return Scan(logical, found)
-
-
-def _uncommented(name: bytes, rest: bytes) -> bytes:
-    """What follows the *name* of a directive, with a space for each comment; in a header name there are none."""
-    header = _HEADER.match(rest) if name in INCLUDES else None
-    end = header.end() if header else 0
-    return rest[:end] + lexer.uncommented(rest[end:])
 
 
 def _begins_line(text: bytes, known: int, at: int) -> bool:

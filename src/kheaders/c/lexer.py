@@ -119,6 +119,8 @@ def logical(raw: bytes) -> Logical:
 def _without_raw_strings(found: Logical) -> Logical:
     """*found* with a plain string of the same length for each raw string; what does not end is none."""
     text = found.text
+    if _RAW.search(text) is None:
+        return found
     parts: list[bytes] = []
     done = 0
     more: list[tuple[int, int]] = []
@@ -191,7 +193,7 @@ def kind(spelling: bytes) -> Kind:
     """What kind of token *spelling* is."""
     first = spelling[0]
     found = _KINDS[first]
-    if first in b"LUu" and spelling[-1] in b"\"'" or first in b"LUu" and (b'"' in spelling or b"'" in spelling):
+    if first in b"LUu" and (b'"' in spelling or b"'" in spelling):
         return "character" if spelling.lstrip(b"LUu8")[:1] == b"'" else "string"
     if first == 0x2E:
         return "number" if spelling[1:2].isdigit() else "punctuator"
