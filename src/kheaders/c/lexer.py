@@ -44,6 +44,8 @@ _TOKEN = b"|".join(
 _TOKENS = pattern(rb"(?:[ \t\f\v\0\n]++|" + COMMENT + b")*+(" + _TOKEN + rb"|\Z)")
 _PIECES = pattern(rb"\n|[ \t\f\v\0]++|" + COMMENT + b"|" + _INCLUDE + b"|" + _TOKEN)
 _PARTS = pattern(rb"%:|#|\w+|<[^>]*>|[ \t\f\v\0]+")
+_RUNS = pattern(rb"(?:[ \t\f\v\0\n]++|" + COMMENT + b")++|" + _TOKEN)
+_SPACE = BLANKS + b"\n"
 _NOISE = pattern(COMMENT + b"|" + _LITERALS + b"|" + _INCLUDE)
 
 _MARK = b"\xef\xbb\xbf"
@@ -260,3 +262,16 @@ def undigraphed(text: bytes) -> bytes:
     if not _DIGRAPH.search(text):
         return text
     return b"".join(DIGRAPHS.get(match[0], match[0]) for match in _PIECES.finditer(text))
+
+
+def spaced(text: bytes) -> bytes:
+    """A logical *text*, in one line, with one space for what white space and comments lie between tokens, none around.
+
+    This is how a preprocessor prints a macro's body (C11 6.10.3p7 makes no difference between them).
+    """
+    return _RUNS.sub(_one_space, text).strip(b" ")
+
+
+def _one_space(match: re.Match[bytes]) -> bytes:
+    token = match[0]
+    return b" " if token[0] in _SPACE or token.startswith((b"/*", b"//")) else token
