@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from kheaders.clang import diagnostics
+from kheaders.clang.arguments import IncludeSearch
 from kheaders.clang.find import Compiler
 from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags, version_of
 from kheaders.clang.overlay import Virtual, promised_files, virtual_files
@@ -19,18 +21,12 @@ from kheaders.forms.served import Served
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program, read
 from kheaders.interface.slice import Cutter, Needs, Slice
-from kheaders.patterns import pattern
 
 ROOT = "/kheaders/slice"
+NOWHERE = IncludeSearch()
+"""For a text without headers of its own."""
 TEXT = f"{ROOT}/slice.h"
 STUBS = f"{ROOT}/include"
-
-_TAG = pattern(r"'(?:const |volatile )*(?:struct|union|enum) (\w+)")
-_NAME = pattern(
-    r"(?:undeclared identifier|undeclared function|unknown type name|undeclared label|unknown attribute"
-    r"|use of undeclared) '(\w+)'"
-)
-
 
 Rework = Callable[[Slice, Program], Slice]
 """What is done to a slice of a program before a compiler reads it."""
@@ -53,9 +49,9 @@ class SliceForm:
         except KeyError as error:
             raise BlobError(f"{blob.path}: is damaged (metadata {error})", "build it again") from error
 
-    def program(self, text: bytes, directory: str | None, user_directories: Sequence[str]) -> Program:
-        """The program *text*, read with its own headers."""
-        return read(text, directory, user_directories, self._list)
+    def program(self, text: bytes, directory: str | None, search: IncludeSearch = NOWHERE) -> Program:
+        """The program *text*, read with its own headers, which are looked for as *search* says."""
+        return read(text, directory, search.every, self._list)
 
     def _list(self, name: str) -> str | None:
         """The text of a header that is a list without a guard."""
@@ -121,12 +117,7 @@ def placed(blob: Blob, piece: Slice) -> Slice:
     return piece._replace(first=end + b"".join(map(b"".join, zip(told, first.values(), strict=True))))
 
 
-def lacking(diagnostics: str) -> Needs:
+def lacking(printed: str) -> Needs:
     """The names and tags that a compile of a slice complained of."""
-    needs = Needs()
-    for line in diagnostics.splitlines():
-        if "incomplete" in line or "forward declaration" in line or "undefined type" in line:
-            needs.tags.update(_TAG.findall(line))
-        elif "error:" in line:
-            needs.names.update(_NAME.findall(line))
-    return needs
+    lacks = diagnostics.lacking(printed)
+    return Needs(set(lacks.names), set(lacks.tags))
