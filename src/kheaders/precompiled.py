@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from kheaders.c.macro_events import own_macros
+from kheaders.c.own_headers import gather
 from kheaders.clang import arguments, diagnostics
 from kheaders.clang.find import Compiler
 from kheaders.clang.job import Job, Result, execute
 from kheaders.errors import CompileFailed, FormError, StoreError
 from kheaders.externs import described, undefined
-from kheaders.forms.ordering import own_macros
 from kheaders.forms.pch import Options, PchForm, options_of
 from kheaders.forms.pchshelf import Pch, Shelf
 from kheaders.headers.headerset import HeaderSet
@@ -62,8 +63,8 @@ def attempt_pch(
     if shelved is None:
         return PchAttempt(None, f"{shelf.why(options)}; 'kheaders pch build' makes it")
     program = _read(job, text)
-    if program.uncertain:
-        return PchAttempt(None, "which of its include lines count is told by a preprocessor only")
+    if why := _untold(program):
+        return PchAttempt(None, why)
     own = _own_headers(shelf.compiler)
     missing = shelved.form.missing(program, own)
     if missing:
@@ -86,8 +87,8 @@ def compile_with(
     if program is None:
         text = job.source if isinstance(job.source, bytes) else Path(job.source).read_bytes()
         program = _read(job, text)
-    if program.uncertain:
-        return PchAttempt(None, "which of its include lines count is told by a preprocessor only")
+    if why := _untold(program):
+        return PchAttempt(None, why)
     missing = form.missing(program, _own_headers(compiler))
     if missing:
         return PchAttempt(None, f"the PCH lacks {missing[0]}")
@@ -99,7 +100,8 @@ def compile_with(
     if hidden := form.names.hidden(told.search.ahead(quoted=False)):
         return PchAttempt(None, f"{hidden} is read in place of the kernel's header of that name")
     # Macros of the command line were looked at when the PCH was chosen.
-    own = own_macros(told._replace(macros=()).prelude() + text, _place(job), told.search.every)
+    itself = told._replace(macros=()).prelude() + text
+    own = own_macros(gather(itself, _place(job), told.search, known=_any_name))
     layer = form.names.layer(program.includes)
     why = form.names.obstacle(program, own, layer)
     if why:
@@ -116,9 +118,19 @@ def _located(shelf: Shelf, options: Options, headers: Callable[[], HeaderSet | N
     return shelved
 
 
+def _untold(program: programs.Program) -> str:
+    """Why it takes a preprocessor to know what the program includes; empty where it can be told."""
+    return program.doubt or ("which of its include lines count is told by a preprocessor only" * program.uncertain)
+
+
 def _read(job: Job, text: bytes) -> programs.Program:
     told = arguments.read(job.arguments())
-    return programs.read(told.prelude() + text, _place(job), told.search.every)
+    return programs.read(told.prelude() + text, _place(job), told.search, known=_any_name)
+
+
+def _any_name(name: str) -> bool:
+    """Whether the kernel may have the header *name*: what a PCH lacks it may have, before directories behind it."""
+    return True
 
 
 def _unclear(told: arguments.Arguments) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from kheaders.clang import arguments, diagnostics
+from kheaders.clang.arguments import Arguments
 from kheaders.clang.find import Compiler
 from kheaders.clang.job import Job, Result, begun, execute
 from kheaders.clang.predefined import changes
 from kheaders.errors import CompileFailed, CompilerError, HostAssembly
+from kheaders.forms.slice import ROOT as SLICES
 from kheaders.forms.slice import STUBS, Rework, SliceForm, lacking, placed
 from kheaders.headers.markers import MARKER, REGISTER_MARKER, reached
 from kheaders.interface.blob import Blob
@@ -30,9 +33,8 @@ class SliceAttempt(NamedTuple):
     """How the compile from a slice went."""
 
     blob: Blob
-    program: Program | None
-    piece: Slice | None
-    """None where the command line alone says that no slice would do, as the program."""
+    program: Program
+    piece: Slice
     result: Result | None
     """None where no compile was worth trying."""
     reason: str
@@ -56,28 +58,23 @@ class SliceAttempt(NamedTuple):
 def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework: Rework | None = None) -> SliceAttempt:
     """Compile *job*, whose text is *text*, from a slice of *blob*. Raises BlobError, CompilerError, StoreError."""
     told = arguments.read(job.arguments())
-    if told.not_understood:
-        reason = f"{told.not_understood[0]} may change what the headers mean, and a slice is cut without it"
-        return SliceAttempt(blob, None, None, None, reason)
     form = SliceForm(blob, rework)
     place = os.fspath(job.source.parent) if isinstance(job.source, Path) else "."
     # a compiler takes as long to start as a slice to be cut
     with form.promise(compiler) as (served, give), begun(compiler, job, served.flags, served.pass_fds) as finish:
-        if told.predefining:  # the headers may test what these change
-            try:
-                predefined = changes(compiler, served.flags, told.language)
-            except CompilerError as error:
-                return SliceAttempt(blob, None, None, None, error.what)
-            told = told._replace(macros=(*predefined, *told.macros))
+        told, doubt = _predefined(compiler, served.flags, told)
         program = form.program(told.prelude() + text, place, told.search)
         if told.trigraphs and any(b"??" in part for part in program.texts):
-            return SliceAttempt(blob, None, None, None, "the options have trigraphs replaced, and the program has some")
+            doubt = doubt or "the options have trigraphs replaced, and the program has some"
+        program = program._replace(doubt=doubt or program.doubt)
         needs = Needs()
         piece = form.cut(program, needs)
         release = blob.meta.get("release")
-        if program.uncertain:
+        if program.uncertain and not program.doubt:
             program = _preprocessed(form, compiler, job, program, needs)
             piece = form.cut(program, needs)
+        if program.doubt:
+            return SliceAttempt(blob, program, piece, None, program.doubt)
         if piece.failed:
             path, why = piece.failed[0]
             return SliceAttempt(blob, program, piece, None, f"{path} cannot be included on kernel {release}: {why}")
@@ -100,6 +97,19 @@ def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework:
     return SliceAttempt(blob, program, piece, result, reason)
 
 
+def _predefined(compiler: Compiler, flags: Sequence[str], told: Arguments) -> tuple[Arguments, str]:
+    """*told* with what its words change of the predefined macros, which headers may test; why no slice may be cut."""
+    if told.not_understood:
+        return told, f"{told.not_understood[0]} may change what the headers mean, and a slice is cut without it"
+    if not told.predefining:
+        return told, ""
+    try:
+        changed = changes(compiler, flags, told.language)
+    except CompilerError as error:
+        return told, error.what
+    return told._replace(macros=(*changed, *told.macros)), ""
+
+
 def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Program, needs: Needs) -> Program:
     """*program* with the include lines that the preprocessor comes by.
 
@@ -110,7 +120,11 @@ def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Progra
             result = execute(compiler, job, served.flags, served.pass_fds, ("-M", "-MG", "-H"))
         # the rule is not printed where the preprocessor found an error, perhaps one of ours; the list always is
         paths = _DEPENDENCY.findall(result.output.decode("utf-8", "replace")) if result.ok else []
-        paths += _ENTERED.findall(result.diagnostics)
+        entered = _ENTERED.findall(result.diagnostics)
+        paths += entered
+        if unread := _unread(entered, program, compiler):
+            doubt = f"it includes {unread} by a name that macros make: what that does to macros is told too late"
+            return program._replace(doubt=doubt)
         taken = frozenset(path.removeprefix(f"{STUBS}/") for path in paths)
         if taken == program.taken:
             break
@@ -120,6 +134,14 @@ def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Progra
         if result.ok and not made and taken.issuperset(program.includes):
             break
     return program
+
+
+def _unread(entered: list[str], program: Program, compiler: Compiler) -> str:
+    """The first of the files that a preprocessor *entered* that is the user's and was not read with the program."""
+    served = (f"{STUBS}/", f"{SLICES}/", f"{compiler.include}/")
+    own = [path for path in entered if not path.startswith(served)]
+    known = {os.path.realpath(path) for path in program.files} if own else set()
+    return next((path for path in own if os.path.realpath(path) not in known), "")
 
 
 def _compile(form: SliceForm, compiler: Compiler, job: Job, piece: Slice) -> Result:
@@ -132,7 +154,7 @@ def host_assembly(result: Result, attempt: SliceAttempt | None) -> HostAssembly:
     from kheaders.interface.reach import chain_to
 
     way: tuple[str, ...] = ()
-    if attempt is not None and attempt.program is not None and attempt.piece is not None:
+    if attempt is not None:
         for marker in (MARKER, REGISTER_MARKER):
             way = way or chain_to(attempt.blob, attempt.program, attempt.piece, marker.encode())
     through = f", by {' -> '.join(way)}" if way else ""

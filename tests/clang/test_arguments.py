@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.compilers import compilers
-from kheaders.clang.arguments import Arguments, IncludeSearch, Macro, expanded, read, tokens
+from kheaders.c.include_path import IncludeSearch
+from kheaders.clang.arguments import Arguments, Macro, expanded, read, tokens
 from kheaders.errors import UsageError
 
 INCLUDES = {

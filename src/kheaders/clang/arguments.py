@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from kheaders.c.include_path import IncludeSearch
 from kheaders.errors import UsageError
 
 _FILE_LIMIT = 16 << 20
@@ -44,49 +45,6 @@ class Macro(NamedTuple):
     def word(self) -> str:
         """As a word of the command line."""
         return f"-U{self.name}" if self.body is None else f"-D{self.name}{self.parameters}={self.body}"
-
-
-class IncludeSearch(NamedTuple):
-    """The user's include directories, in the order in which clang looks through them.
-
-    The kernel's directories are given with ``-isystem`` before any word of the user's, so that they come between
-    ``angled`` and ``system``.
-    """
-
-    quote: tuple[str, ...] = ()
-    """``-iquote``: for names in quotes only."""
-    angled: tuple[str, ...] = ()
-    """``-I``, then ``-iwithprefixbefore``."""
-    system: tuple[str, ...] = ()
-    """``-isystem``: after the kernel's and the compiler's own."""
-    after: tuple[str, ...] = ()
-    """``-iwithprefix``, then ``-idirafter``: after everything."""
-
-    def ahead(self, quoted: bool) -> tuple[str, ...]:
-        """The directories that are searched before the kernel's, for a name in quotes or in angle brackets."""
-        return (*self.quote, *self.angled) if quoted else self.angled
-
-    @property
-    def behind(self) -> tuple[str, ...]:
-        """The directories that are searched after the kernel's and the compiler's own."""
-        return (*self.system, *self.after)
-
-    @property
-    def every(self) -> tuple[str, ...]:
-        """All directories, in order."""
-        return (*self.ahead(True), *self.behind)
-
-    def find(self, name: str, quoted: bool, beside: str | None = None) -> str | None:
-        """The path of the user's file that is meant by *name* if the kernel has none, or None.
-
-        *beside* is the directory of the file that includes a quoted name.
-        """
-        first = (beside,) if quoted and beside is not None else ()
-        for directory in (*first, *self.ahead(quoted), *self.behind):
-            path = os.path.join(directory, name)
-            if os.path.isfile(path):
-                return path
-        return None
 
 
 class Arguments(NamedTuple):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from kheaders.c import conditionals
 from kheaders.clang.arguments import read
-from kheaders.consumers import branches
 from kheaders.consumers.bccfiles import BccFiles
 from kheaders.consumers.kernelsource import CONFIG
 from kheaders.forms.slice import SliceForm, lacking
@@ -48,7 +48,7 @@ class BccSlice:
         text = _PROTO.sub(lambda line: files.proto, text)
         own = self._form.program("\n".join([*lines, ""]).encode() + self._told.prelude() + text, ".", self._told.search)
         if own.uncertain:
-            counting = branches.included(text, self._enabled)
+            counting = conditionals.included(text, self._enabled)
             own = own._replace(taken=counting.union(files.bpf_includes, files.helper_includes))
         helpers = self._form.program(_DEFINE.sub(b"", files.helpers), None)
         self._program = _with_helpers(own, helpers, _macro_words(files.helpers, own.words | helpers.words))

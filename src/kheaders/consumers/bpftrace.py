@@ -11,7 +11,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kheaders.consumers import branches, kernelsource
+from kheaders.c import conditionals
+from kheaders.consumers import kernelsource
 from kheaders.forms.slice import SliceForm
 from kheaders.interface.blob import Blob
 from kheaders.interface.slice import Slice
@@ -72,7 +73,7 @@ def prepare(blob: Blob, text: bytes, directory: Path, system: Sequence[str] = SY
     basic = _basic_types(blob, form)
     halves: list[Slice] = []
     for has_btf in (True, False):
-        part = branches.counting(text, {_HAVE_BTF: has_btf}.get)
+        part = conditionals.counting(text, {_HAVE_BTF: has_btf}.get)
         program = form.program(part if has_btf else b"#include <%s>\n%s" % (_TYPES.encode(), part), None)
         words = program.words if has_btf else program.words | basic
         # what looks like a declaration is none: scripts are not C

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from kheaders.c.include_path import IncludeSearch
 from kheaders.clang import diagnostics
-from kheaders.clang.arguments import IncludeSearch
 from kheaders.clang.find import Compiler
 from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags, version_of
 from kheaders.clang.overlay import Virtual, promised_files, virtual_files
@@ -23,8 +23,6 @@ from kheaders.interface.program import Program, read
 from kheaders.interface.slice import Cutter, Needs, Slice
 
 ROOT = "/kheaders/slice"
-NOWHERE = IncludeSearch()
-"""For a text without headers of its own."""
 TEXT = f"{ROOT}/slice.h"
 STUBS = f"{ROOT}/include"
 
@@ -49,16 +47,20 @@ class SliceForm:
         except KeyError as error:
             raise BlobError(f"{blob.path}: is damaged (metadata {error})", "build it again") from error
 
-    def program(self, text: bytes, directory: str | None, search: IncludeSearch = NOWHERE) -> Program:
+    def program(self, text: bytes, directory: str | None, search: IncludeSearch | Sequence[str] = ()) -> Program:
         """The program *text*, read with its own headers, which are looked for as *search* says."""
-        return read(text, directory, search.every, self._list)
+        return read(text, directory, search, self._list, known=lambda name: self._path(name) is not None)
+
+    def _path(self, name: str) -> str | None:
+        """The path of the kernel's header that an include line with *name* means."""
+        lists = self.blob.meta.get("bare") or ()
+        paths = (os.path.normpath(f"{place}/{name}") for place in include_directories(self._arch))
+        return next((path for path in paths if path in lists or path in self.blob.file_numbers), None)
 
     def _list(self, name: str) -> str | None:
         """The text of a header that is a list without a guard."""
-        known = self.blob.meta.get("bare") or ()
-        paths = (os.path.normpath(f"{place}/{name}") for place in include_directories(self._arch))
-        path = next((path for path in paths if path in known or path in self.blob.file_numbers), None)
-        if path is None or path not in known:
+        path = self._path(name)
+        if path is None or path not in (self.blob.meta.get("bare") or ()):
             return None
         texts: dict[str, str] = json.loads(self.blob.note("bare"))
         return texts.get(path)

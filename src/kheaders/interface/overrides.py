@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from kheaders.c import conditionals
+from kheaders.c.macro_events import Bodies
 from kheaders.clang.flags import ARCHITECTURES
 from kheaders.interface.blob import Blob
 from kheaders.patterns import pattern
@@ -19,7 +20,7 @@ _USUAL = frozenset(("__KERNEL__", "__BPF_TRACING__", "CC_USING_FENTRY", "KBUILD_
 """What the compiler is told anyway: to define it again changes nothing."""
 _RESERVED = pattern(r"_[A-Z_]")
 """What names begin with that only the implementation may define (C11 7.1.3), and all that is predefined (6.10.8)."""
-Early = Mapping[str, str | None]
+Early = Mapping[str, Bodies]
 
 
 def reachable(blob: Blob, paths: Iterable[str]) -> bytearray:
@@ -69,16 +70,17 @@ def doubt(
     *chosen* are the declarations and the macros of the slice.
     """
     known = blob.numbers(early)  # what no header tests or defines has no number
-    asked = {name: early[name] for name in known if early[name] is None or name not in _USUAL}
+    asked = {name: early[name] for name in known if None in early[name] or name not in _USUAL}
     tested = conditionals.places(blob.note("tested"), asked) if asked else {}
     own = frozenset(given)
     for name in sorted(tested):
-        if not _changes(blob, name, asked[name], force.get(name), name in own):
+        number, given_before = force.get(name), name in own
+        if not any(_changes(blob, name, body, number, given_before) for body in asked[name]):
             continue
         for path, first, last, includes in tested[name]:
             file = blob.file_numbers.get(path)
             if file is not None and visible[file] and (includes or _among(blob, file, first, last, chosen)):
-                what = "undefines" if asked[name] is None else "defines"
+                what = "undefines" if None in asked[name] else "defines"
                 return f"the program {what} {name} before it includes {path}, which depends on it"
     return ""
 
