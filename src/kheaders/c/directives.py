@@ -6,7 +6,7 @@ Clang's own scanner for dependencies works the same way (clang/lib/Lex/Dependenc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 from kheaders.c import lexer
@@ -176,6 +176,17 @@ def macro(directive: Directive) -> tuple[bytes, bytes]:
     """(name, rest) of ``define`` and ``undef``; the rest of a function-like macro begins with its parenthesis."""
     found = _MACRO.match(directive.rest)
     return (found[1], found[2]) if found else (b"", b"")
+
+
+def without(text: Scan, names: Container[bytes]) -> bytes:
+    """The logical text without the directives that *names* have; their line ends stay."""
+    parts = []
+    done = 0
+    for directive in text.directives:
+        if directive.name in names:
+            parts.append(text.text[done : directive.start])
+            done = directive.end
+    return b"".join((*parts, text.text[done:]))
 
 
 def defined(directives: Iterable[Directive]) -> set[bytes]:

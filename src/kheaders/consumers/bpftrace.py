@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kheaders.c import conditionals
+from kheaders.c.directives import INCLUDES, scan
 from kheaders.consumers import kernelsource
 from kheaders.forms.slice import SliceForm
 from kheaders.interface.blob import Blob
@@ -22,7 +23,6 @@ VARIABLES = ("BPFTRACE_KERNEL_SOURCE", "BPFTRACE_KERNEL_BUILD")
 
 _NAME = "bpftrace"
 _VALUED = frozenset(("-f", "-o", "-B", "-p", "-c", "-I", "--include", "-l", "--usdt-file-activation", "--emit-elf"))
-_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include\b", re.MULTILINE)
 _SCRIPT_LIMIT = 1 << 22
 _HAVE_BTF = "BPFTRACE_HAVE_BTF"
 """What bpftrace defines where it takes types from BTF; scripts include headers where it does not."""
@@ -55,7 +55,7 @@ def script(command: Sequence[str]) -> bytes | None:
         text = _read(str(path)) if path is not None else None
         if text is not None and not (text.startswith(b"#!") and _NAME.encode() in text.partition(b"\n")[0]):
             text = None
-    return text if text is not None and _INCLUDE.search(text) else None
+    return text if text is not None and any(one.name in INCLUDES for one in scan(text).directives) else None
 
 
 def prepare(blob: Blob, text: bytes, directory: Path, system: Sequence[str] = SYSTEM) -> str:
