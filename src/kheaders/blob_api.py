@@ -119,14 +119,15 @@ class BlobCalls(TypeCalls):
         shows to be missing is not in it.
         """
         from kheaders import vmlinux
+        from kheaders.clang.arguments import read
         from kheaders.clang.job import Job
         from kheaders.compile import program_text
         from kheaders.forms.slice import SliceForm
-        from kheaders.slicing import with_options
 
         program = source if isinstance(source, bytes) else Path(source)
-        job = Job(program, defines=tuple(defines))
-        text = with_options(program_text(job), job)
+        job = Job(program, defines=tuple(defines), includes=tuple(includes))
+        told = read(job.arguments())
+        text = told.prelude() + program_text(job)
         place = None if isinstance(program, bytes) else os.fspath(program.parent)
         with self.blob(blob) as opened:
             if vmlinux.wanted(text, place, includes):
@@ -134,4 +135,4 @@ class BlobCalls(TypeCalls):
                 return vmlinux.cut(opened, retyper, text, place, includes)
             retyper = self._retyper(opened, core, types, btf)
             form = SliceForm(opened, retyper.apply if retyper.changes else None)
-            return form.cut(form.program(text, place, includes))
+            return form.cut(form.program(text, place, told.search))

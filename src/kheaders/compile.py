@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from kheaders.clang import arguments, diagnostics
 from kheaders.clang.find import Compiler
 from kheaders.clang.job import Job, Result, execute
 from kheaders.errors import BlobError, CompileFailed, HeadersNotFound, UsageError
@@ -69,8 +70,9 @@ def compile_program(
     program while the chain read ahead (:func:`gathering_for`); *rework* is done to slices.
 
     Raises CompileFailed with the compiler's diagnostics, HostAssembly, HeadersNotFound, StoreError, CompilerError,
-    FormError.
+    FormError, and UsageError for words by which clang makes no object.
     """
+    arguments.read(job.arguments()).refuse_other_output()
     program = program_text(job)
     if isinstance(job.source, Path) and not job.source.is_file():
         job = job._replace(source=program)  # a pipe, which gives its text but once
@@ -139,7 +141,8 @@ def gathering_for(job: Job) -> Closure | None:
         return None
     from kheaders.forms.memory import gathering
 
-    return gathering(program_text(job), _directories(job))
+    told = arguments.read(job.arguments())
+    return None if told.not_understood else gathering(told.prelude() + program_text(job), _directories(job, told))
 
 
 def _with_headers(
@@ -189,20 +192,25 @@ def program_text(job: Job) -> bytes:
 
 
 def _attempt(form: Form, compiler: Compiler, job: Job, program: bytes, found: Found) -> Result:
-    directories = _directories(job)
-    with form.serve(compiler, program, directories) as served:
-        result = execute(compiler, job, served.flags, served.pass_fds)
-    if result.ok or served.complete or "file not found" not in result.diagnostics:
-        return result
     from kheaders.forms.memory import MemoryForm
 
+    told = arguments.read(job.arguments())
+    program = told.prelude() + program
+    directories = _directories(job, told)
+    if told.not_understood and isinstance(form, MemoryForm):  # what the program reaches cannot be told
+        form = MemoryForm(found.headers, everything=True)
+    with form.serve(compiler, program, directories) as served:
+        result = execute(compiler, job, served.flags, served.pass_fds)
+    if result.ok or served.complete or diagnostics.missing_file(result.diagnostics) is None:
+        return result
     with MemoryForm(found.headers, everything=True).serve(compiler, program, directories) as served:
         return execute(compiler, job, served.flags, served.pass_fds)
 
 
-def _directories(job: Job) -> tuple[str, ...]:
+def _directories(job: Job, told: arguments.Arguments) -> tuple[str, ...]:
     """Where the program's own headers are looked for."""
-    return (str(job.source.parent), *job.includes) if isinstance(job.source, Path) else job.includes
+    beside = str(job.source.parent) if isinstance(job.source, Path) else "."
+    return (beside, *told.search.every)
 
 
 def _accepted(result: Result, compiler: Compiler, attempt: SliceAttempt | None) -> bytes:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kheaders.clang import arguments, diagnostics
+from kheaders.clang.arguments import Arguments
 from kheaders.clang.find import Compiler
 from kheaders.clang.job import Job, Result, begun, execute
-from kheaders.errors import CompileFailed, HostAssembly
+from kheaders.clang.predefined import changes
+from kheaders.errors import CompileFailed, CompilerError, HostAssembly
 from kheaders.forms.slice import ROOT as SLICES
 from kheaders.forms.slice import STUBS, Rework, SliceForm, lacking, placed
 from kheaders.headers.markers import MARKER, REGISTER_MARKER, reached
@@ -21,8 +25,6 @@ from kheaders.patterns import pattern
 ROUNDS = 4
 """How often a slice is cut for one program at most; each round adds what the compiler missed."""
 
-_EXPANDED = "note: expanded from macro"
-_NO_FILE = pattern(r"error: '([^'\n]+)' file not found")
 _ENTERED = pattern(r"^\.+ (.*)$", re.M)
 _DEPENDENCY = pattern(r"(?:[^\s\\]|\\[^\n])+")
 
@@ -55,12 +57,16 @@ class SliceAttempt(NamedTuple):
 
 def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework: Rework | None = None) -> SliceAttempt:
     """Compile *job*, whose text is *text*, from a slice of *blob*. Raises BlobError, CompilerError, StoreError."""
+    told = arguments.read(job.arguments())
     form = SliceForm(blob, rework)
-    directories = [*job.includes, *user_directories(job.extra)]
     place = os.fspath(job.source.parent) if isinstance(job.source, Path) else "."
     # a compiler takes as long to start as a slice to be cut
     with form.promise(compiler) as (served, give), begun(compiler, job, served.flags, served.pass_fds) as finish:
-        program = form.program(with_options(text, job), place, directories)
+        told, doubt = _predefined(compiler, served.flags, told)
+        program = form.program(told.prelude() + text, place, told.search)
+        if told.trigraphs and any(b"??" in part for part in program.texts):
+            doubt = doubt or "the options have trigraphs replaced, and the program has some"
+        program = program._replace(doubt=doubt or program.doubt)
         needs = Needs()
         piece = form.cut(program, needs)
         release = blob.meta.get("release")
@@ -86,9 +92,22 @@ def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework:
         piece = form.cut(program, needs)
         result = _compile(form, compiler, job, piece)
     reason = _reason(blob, compiler, program, piece, result)
-    if reason and _EXPANDED in result.diagnostics:
+    if reason and diagnostics.macros_expanded(result.diagnostics):
         result = _compile(form, compiler, job, placed(blob, piece))
     return SliceAttempt(blob, program, piece, result, reason)
+
+
+def _predefined(compiler: Compiler, flags: Sequence[str], told: Arguments) -> tuple[Arguments, str]:
+    """*told* with what its words change of the predefined macros, which headers may test; why no slice may be cut."""
+    if told.not_understood:
+        return told, f"{told.not_understood[0]} may change what the headers mean, and a slice is cut without it"
+    if not told.predefining:
+        return told, ""
+    try:
+        changed = changes(compiler, flags, told.language)
+    except CompilerError as error:
+        return told, error.what
+    return told._replace(macros=(*changed, *told.macros)), ""
 
 
 def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Program, needs: Needs) -> Program:
@@ -152,8 +171,8 @@ def _reason(blob: Blob, compiler: Compiler, program: Program, piece: Slice, resu
     if result.ok or MARKER in result.diagnostics:
         return "the program reaches inline assembly of the host's processor"
     release = blob.meta.get("release")
-    if match := _NO_FILE.search(result.diagnostics):
-        return f"kernel {release} has no header <{match[1]}>, nor has the program"
+    if name := diagnostics.missing_file(result.diagnostics):
+        return f"kernel {release} has no header <{name}>, nor has the program"
     lacks = lacking(result.diagnostics)
     for name in sorted(lacks.names | lacks.tags):
         places, seen = _declared_in(blob, name, piece.visible)
@@ -163,7 +182,7 @@ def _reason(blob: Blob, compiler: Compiler, program: Program, piece: Slice, resu
             return f"{name!r} is declared in <{places[0]}>, which the program does not include"
         if name not in program.declared and name not in program.defined:
             return f"{name!r} is declared nowhere in the headers of kernel {release}"
-    return f"{compiler.name} refused the program"
+    return f"{compiler.name} refused the program: {diagnostics.first_error(result.diagnostics)}"
 
 
 def _declared_in(blob: Blob, name: str, visible: bytes) -> tuple[list[str], bool]:
@@ -177,33 +196,3 @@ def _declared_in(blob: Blob, name: str, visible: bytes) -> tuple[list[str], bool
         blob.files[file].partition("include/")[2].removeprefix("uapi/").removeprefix("generated/") for file in files
     }
     return sorted(filter(None, names)), any(visible[file] for file in files)
-
-
-def with_options(text: bytes, job: Job) -> bytes:
-    """*text* with what the command line defines and includes, for its words; line numbers do not matter here."""
-    lines = [f"#define {define.replace('=', ' ', 1)}" for define in job.defines]
-    words = iter(job.extra)
-    for word in words:
-        if word in ("-include", "-imacros"):
-            lines.append(f'#include "{next(words, "")}"')
-        elif word == "-D":
-            lines.append(f"#define {next(words, '').replace('=', ' ', 1)}")
-        elif word == "-U":
-            lines.append(f"#undef {next(words, '')}")
-        elif word.startswith("-U"):
-            lines.append(f"#undef {word[2:]}")
-        elif word.startswith("-D"):
-            lines.append(f"#define {word[2:].replace('=', ' ', 1)}")
-    return "\n".join([*lines, ""]).encode("utf-8", "surrogateescape") + text if lines else text
-
-
-def user_directories(extra: tuple[str, ...]) -> list[str]:
-    """Include directories among words that are passed on as they are."""
-    found = []
-    words = iter(extra)
-    for word in words:
-        if word in ("-I", "-isystem", "-iquote", "-idirafter"):
-            found.append(next(words, ""))
-        elif word.startswith("-I"):
-            found.append(word[2:])
-    return [directory for directory in found if directory]

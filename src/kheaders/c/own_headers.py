@@ -1,7 +1,8 @@
 """The user's own headers: found where the compiler would find them, and read.
 
-A quoted name is looked for beside the file that includes it, then, as one in angle brackets, in the user's include
-directories in order. ``include_next`` goes on behind the directory in which the including file was found.
+A quoted name is looked for beside the file that includes it and in directories for such names alone, then, as one in
+angle brackets, in the user's include directories in order; those that come behind the kernel's are asked for what the
+kernel does not have. ``include_next`` goes on behind the directory in which the including file was found.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from kheaders.c import directives
 from kheaders.c.directives import Header, Named, Scan
+from kheaders.c.include_path import IncludeSearch
 
 
 class SourceFile(NamedTuple):
@@ -53,28 +55,36 @@ class Sources(NamedTuple):
 def gather(
     text: bytes,
     directory: str | None,
-    directories: Sequence[str],
+    search: IncludeSearch | Sequence[str],
     listed: Callable[[str], bytes | None] = lambda name: None,
     foreign: Callable[[str], bool] = lambda name: False,
+    known: Callable[[str], bool] = lambda name: False,
 ) -> Sources:
-    """Read the program *text*, which lies in *directory*, and follow its include lines through *directories*.
+    """Read the program *text*, which lies in *directory*, and follow its include lines as *search* says.
 
-    *listed* gives the text of a header of the kernel that must be read as one of the program's own, by its name.
+    Directories alone are searched before the kernel's, for all names. *known* tells of a name that the kernel has a
+    header that is found before those of the directories behind its own. *listed* gives the text of a header
+    of the kernel that must be read as one of the program's own, by its name.
     *foreign* tells of a name that its file is not to be read, though it may be there.
     """
-    return _Gathering(directory, directories, listed, foreign).run(text)
+    told = search if isinstance(search, IncludeSearch) else IncludeSearch(angled=tuple(search))
+    return _Gathering(directory, told, listed, foreign, known).run(text)
 
 
 class _Gathering:
     def __init__(
         self,
         directory: str | None,
-        directories: Sequence[str],
+        search: IncludeSearch,
         listed: Callable[[str], bytes | None],
         foreign: Callable[[str], bool],
+        known: Callable[[str], bool],
     ) -> None:
         self._directory = directory
-        self._directories = directories
+        self._directories = search.every
+        self._quote_only = len(search.quote)
+        self._ahead = len(search.ahead(quoted=True))
+        self._known = known
         self._listed = listed
         self._is_foreign = foreign
         self._files: list[SourceFile] = []
@@ -167,6 +177,10 @@ class _Gathering:
                 places.append((-1, file.directory))
             places += enumerate(self._directories)
         for number, place in places:
+            if 0 <= number < self._quote_only and not header.quoted:
+                continue
+            if number >= self._ahead and self._known(header.name):
+                break
             path = os.path.join(place, header.name)
             try:
                 told = os.stat(path)

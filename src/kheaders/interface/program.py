@@ -13,6 +13,7 @@ from typing import NamedTuple
 from kheaders.c import declaration, directives, lexer, macro_events, own_headers, split
 from kheaders.c.conditionals import guard
 from kheaders.c.directives import INCLUDES, OPENING, Scan
+from kheaders.c.include_path import IncludeSearch
 
 _SEPARATOR = b"\x01"
 """Lies between the tokens of directives: a call does not go on in the next."""
@@ -116,21 +117,23 @@ class Program(NamedTuple):
 def read(
     text: bytes,
     directory: str | None,
-    user_directories: Sequence[str],
+    search: IncludeSearch | Sequence[str],
     kernels_list: Callable[[str], str | None] = lambda name: None,
     foreign: Callable[[str], bool] = lambda name: False,
+    known: Callable[[str], bool] = lambda name: False,
 ) -> Program:
     """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input).
 
-    *kernels_list* gives the text of a kernel header that must be read as one of the program's own, by its include line.
-    *foreign* tells of an include line that its file is not to be read, though it may be there.
+    *search*, *foreign* and *known* are as in :func:`own_headers.gather`. *kernels_list* gives the text of a kernel
+    header that must be read as one of the program's own, by its include line.
     """
     sources = own_headers.gather(
         text,
         directory,
-        user_directories,
+        search,
         lambda name: None if (found := kernels_list(name)) is None else found.encode(),
         foreign,
+        known,
     )
     found = _Words()
     uncertain = sources.computed
