@@ -135,6 +135,13 @@ def read(text: bytes, function: bool) -> Declaration | None:
 
 def names(text: bytes, function: bool) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     """(ordinary names, tags) that the declaration *text* defines; prototypes and forward declarations define none."""
+    if function:
+        reader = _Reader(tokens(text[: text.find(b"{") + 1]), function=True)
+        reader.walk()
+        if not reader.body:  # that brace was the one of a type
+            reader = _Reader(tokens(text), function=True)
+            reader.walk()
+        return tuple(reader.declared), tuple(reader.tags)
     found = read(text, function)
     if found is None or found.kind in ("prototype", "forward"):
         return (), ()
@@ -145,7 +152,7 @@ def tags(found: list[bytes]) -> tuple[frozenset[bytes], frozenset[bytes]]:
     """(tags whose complete type is needed, those of which the incomplete type suffices) in any tokens of C."""
     references = _References(found)
     strong = references.strong | references.used_whole() if references.pointers else references.strong
-    return frozenset(strong - references.local), frozenset(references.weak - strong - references.local)
+    return frozenset(strong), frozenset(references.weak - strong)
 
 
 _EMPTY = frozenset((b";", b"__extension__"))
@@ -167,7 +174,7 @@ def _function(found: list[bytes]) -> Declaration:
     others = [*found, b";"]
     for at in references.accesses:
         others[at + 1] = b";"
-    own = frozenset((*reader.tags, *references.local))
+    own = reader.tags
     names = reader.declared
     return Declaration(
         "inline",
@@ -176,8 +183,8 @@ def _function(found: list[bytes]) -> Declaration:
         frozenset(
             [word for word in set(others) if (word[0] > 0x40 or word[0] == 0x24) and word[-1] not in b"\"'"]
         ).difference(_CLASSES, names),
-        frozenset(references.strong - own),
-        frozenset(references.weak - references.strong - own),
+        frozenset(references.strong.difference(own)),
+        frozenset(references.weak.difference(own, references.strong)),
         frozenset(reader.members),
         frozenset(touched),
         (),
@@ -249,8 +256,6 @@ class _References(_Tokens):
         super().__init__(found)
         self.strong: set[bytes] = set()
         self.weak: set[bytes] = set()
-        self.local: set[bytes] = set()
-        """Tags that the tokens define."""
         self.pointers: dict[bytes, bytes] = {}
         """Names that are declared as pointers to records → tag."""
         self.accesses: list[int] = []
@@ -268,8 +273,7 @@ class _References(_Tokens):
             if following == b"*" and word != b"enum":
                 star = end
             elif following == b"{" or (following == b":" and word == b"enum"):
-                self.local.add(tag)
-                continue
+                continue  # a definition
             elif following == b";" and word != b"enum":
                 between = found[done:at]
                 depth += between.count(b"{") - between.count(b"}")
@@ -350,6 +354,8 @@ class _Reader(_Tokens):
         self.first = ""
         """``prototype`` or ``variable``: what the first declarator makes of its name."""
         self.is_typedef = False
+        self.body = False
+        """Whether the body of a function follows."""
         self.forward = False
         """Whether it may be nothing but ``struct s;``."""
 
@@ -518,7 +524,8 @@ class _Reader(_Tokens):
                     elif kind == _OPEN_BRACKET:
                         fixed = fixed or (following != b"[" and name != b"")
                     elif self._function and mode == _FILE:
-                        break  # the body
+                        self.body = True
+                        break
                 groups.append(mode)
                 mode = opened
                 continue

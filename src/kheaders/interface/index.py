@@ -144,8 +144,8 @@ def _read(pieces: list[Piece], macros: list[bytes]) -> _Part:
         text = _closer(piece) if b"\n" in piece else piece
         texts.append(b"#pragma pack(push, %s)\n%s\n#pragma pack(pop)" % (pack, text) if pack else text)
         kinds.append(_NUMBERS[found.kind])
-        _, names, tags, *others = found
-        for (begins, into), row in zip(columns, (*others, names, tags), strict=True):
+        rows = (found.words, found.strong, found.weak, found.members, found.touched, found.names, found.tags)
+        for (begins, into), row in zip(columns, rows, strict=True):
             if row:
                 into.extend(map(number, row))
             begins.append(len(into))

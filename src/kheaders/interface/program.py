@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from kheaders.c import declaration, macro_events, split
+from kheaders.c.lexer import tokens
 from kheaders.patterns import pattern
 
 FILE_LIMIT = 16 << 20
@@ -141,8 +142,9 @@ def read(
         own_macros.update(_OWN_MACRO.findall(clean))
         if not path.startswith("<"):
             _declarations(_DIRECTIVE.sub(b"", clean), declared, defined)
-        for kind, tag, pointer in declaration.TAG.findall(_FORWARD.sub(b" ", clean)):
-            (weak if pointer and kind == b"struct" else strong).add(tag)
+        complete, incomplete = declaration.tags(tokens(clean))
+        strong |= complete
+        weak |= incomplete
     return Program(
         _text(words),
         _text(touched | {word for name, found in calls.items() if name.startswith(b"__builtin") for word in found}),
@@ -265,7 +267,6 @@ def _pasted(pastes: list[str], texts: list[bytes], calls: Mapping[bytes, set[byt
 _NO_CALLS = declaration.KEYWORDS | {b"defined"}
 _OWN = pattern(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)([^\n]*)", re.M)
 _OWN_MACRO = pattern(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)\(", re.M)
-_FORWARD = pattern(rb"\bstruct\s+([A-Za-z_]\w*)\s*;")
 
 
 def _declarations(code: bytes, declared: set[bytes], defined: set[bytes]) -> None:
