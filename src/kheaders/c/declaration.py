@@ -72,6 +72,8 @@ _FILE, _RECORD, _ENUM, _EXPRESSION, _PARAMETERS = range(5)
 _BEFORE_PARAMETER_TYPE = frozenset((b"(", b",", b"...", b"]", b")", *_QUALIFIERS.split()))
 """What may stand before the type of a parameter; where it stands before the name, that counts as a type."""
 _AFTER_PARAMETER_NAME = frozenset((b",", b")", b"[", b"__attribute__", b"__attribute"))
+_BEFORE_DECLARATION = frozenset((b";", b"{", b"}", b"(", b",", b"static", b"const", b"volatile", b"register"))
+_AFTER_DECLARATOR = frozenset((b";", b"=", b",", b"[", b")"))
 _DECLARATOR_STARTS = frozenset((b"*", b"^", b"("))
 """What may follow the parenthesis around a declarator, and begins no parameter."""
 _LITERAL_STARTS = frozenset(bytes((byte,)) for byte in b"\"'0123456789")
@@ -122,6 +124,8 @@ def read(text: bytes, function: bool) -> Declaration | None:
 
     *function* tells that it is the definition of a function.
     """
+    if b"#" in text:  # a pragma, as Pages keep it with a declaration
+        text = b"\n".join(line for line in text.split(b"\n") if not line.lstrip().startswith(b"#"))
     found = tokens(text)
     if not function:
         start = 0
@@ -153,6 +157,73 @@ def tags(found: list[bytes]) -> tuple[frozenset[bytes], frozenset[bytes]]:
     references = _References(found)
     strong = references.strong | references.used_whole() if references.pointers else references.strong
     return frozenset(strong), frozenset(references.weak - strong)
+
+
+def defined_tags(found: list[bytes]) -> frozenset[bytes]:
+    """The tags that any tokens of C define."""
+    reader = _Tokens(found)
+    tagged = ((at, *reader.tag(at + 1)) for at, token in enumerate(found) if token in TAG_WORDS)
+    return frozenset(
+        tag
+        for at, tag, end in tagged
+        if tag and end < len(found) and (found[end] == b"{" or (found[end] == b":" and found[at] == b"enum"))
+    )
+
+
+def attributes(found: list[bytes]) -> frozenset[bytes]:
+    """The names of attributes in any tokens of C: ``packed`` in ``__attribute__((packed, aligned(N)))``."""
+    names = set()
+    depth = 0
+    inside = False
+    for token in found:
+        if token in (b"__attribute__", b"__attribute"):
+            inside, depth = True, 0
+        elif inside:
+            depth += (token == b"(") - (token == b")")
+            inside = depth > 0
+            if depth == 2 and is_name(token):
+                names.add(token)
+    return frozenset(names)
+
+
+def variables(found: list[bytes]) -> frozenset[bytes]:
+    """Names of variables, parameters and members that any tokens of C declare, functions' bodies included.
+
+    A product, ``a * b``, is not told from a declaration of a pointer; one that stands in parentheses is taken for it.
+    """
+    names = set()
+    found = [b";", *found]
+    reader = _Tokens(found)
+    last = len(found)
+    at = 0
+    while at < last:
+        token = found[at]
+        at += 1
+        if token not in _BEFORE_DECLARATION:
+            continue
+        typed = False
+        while at < last:
+            kind = _CLASSES.get(found[at])
+            if kind in (_QUALIFIER, _ATTRIBUTE):
+                at = max(reader.past_attributes(at), at + 1)
+            elif kind == _TYPE:
+                at, typed = at + 1, True
+            elif kind == _TAG_WORD:
+                tag, at = reader.tag(at + 1)
+                typed = tag != b""
+            elif kind is None and not typed and is_name(found[at]):
+                at, typed = at + 1, True
+            else:
+                break
+        pointer = False
+        while at < last and (found[at] == b"*" or _CLASSES.get(found[at]) == _QUALIFIER):
+            pointer = pointer or found[at] == b"*"
+            at += 1
+        if not typed or at + 1 >= last or not is_name(found[at]) or found[at + 1] not in _AFTER_DECLARATOR:
+            continue
+        if not (pointer and found[at + 1] in (b",", b")")):
+            names.add(found[at])
+    return frozenset(names)
 
 
 _EMPTY = frozenset((b";", b"__extension__"))

@@ -21,7 +21,7 @@ from kheaders.forms.guards import guarded
 from kheaders.forms.ordering import OwnMacros, mark
 from kheaders.interface.program import Program
 
-FORMAT = 3
+FORMAT = 4
 """Of a packed index; part of a PCH's key, so that another format means another PCH."""
 ALWAYS = "include/linux/kconfig.h"
 """What the flags include before everything else."""
