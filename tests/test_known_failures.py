@@ -248,6 +248,5 @@ def opened_in(form: str, archive: Path, work: Path, clang: Clang) -> set[str]:
 
 def test_flags_that_only_makefiles_set() -> None:
     """arch/arm64/Makefile alone defines KASAN_SHADOW_SCALE_SHIFT; the top Makefile sets -fms-extensions since 6.19."""
-    assert "-DKASAN_SHADOW_SCALE_SHIFT=3" in header_flags(architecture("arm64"), "/k", "/c", (6, 1))
-    assert "-fms-extensions" in header_flags(architecture("x86"), "/k", "/c", (6, 19))
-    assert "-fms-extensions" not in header_flags(architecture("x86"), "/k", "/c", (6, 18))
+    assert "-DKASAN_SHADOW_SCALE_SHIFT=3" in header_flags(architecture("arm64"), "/k", "/c")
+    assert "-fms-extensions" in header_flags(architecture("x86"), "/k", "/c")

@@ -41,7 +41,10 @@ _TOKEN = b"|".join(
         rb"[^ \t\f\v\0\n]",
     )
 )
-_TOKENS = pattern(rb"(?:[ \t\f\v\0\n]++|" + COMMENT + b")*+(" + _TOKEN + rb"|\Z)")
+_SPACE = rb"[ \t\f\v\0\n]*+"
+_USUAL = rb"[A-Za-z_]\w*+(?![\"'$\\\x80-\xff])|[(){};,\[\]]|\*(?!=)|=(?!=)|->|\.(?![.0-9])"
+"""Most tokens of C: the same as by _TOKEN, found in half the time."""
+_TOKENS = pattern(_SPACE + b"(?:(?:" + COMMENT + b")" + _SPACE + b")*+(" + _USUAL + b"|" + _TOKEN + rb"|\Z)")
 _PIECES = pattern(rb"\n|[ \t\f\v\0]++|" + COMMENT + b"|" + _INCLUDE + b"|" + _TOKEN)
 _PARTS = pattern(rb"%:|#|\w+|<[^>]*>|[ \t\f\v\0]+")
 _RUNS = pattern(rb"(?:[ \t\f\v\0\n]++|" + COMMENT + b")++|" + _TOKEN)

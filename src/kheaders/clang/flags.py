@@ -40,8 +40,10 @@ COMMON = ("-fno-stack-protector", "-fno-jump-tables", "-fno-asynchronous-unwind-
 RELEVANT_OPTIONS = frozenset({b"CONFIG_64BIT", b"CONFIG_CPU_BIG_ENDIAN"})
 """The options of a kernel that flags depend on."""
 
-MS_EXTENSIONS_SINCE = (6, 19)
-"""Kernels from here on are built with -fms-extensions and use it in their headers (tagged anonymous members)."""
+DIALECT = ("-fms-extensions",)
+"""Kernels are built with it from 6.19 on (CC_FLAGS_DIALECT in their Makefile), as their headers have members without a
+name whose type has a tag. To headers of other kernels it means nothing: they have no such member, and no identifier
+that it makes a keyword."""
 
 
 def architecture(srcarch: str, config: frozenset[bytes] = frozenset()) -> Architecture:
@@ -90,37 +92,30 @@ def include_directories(arch: Architecture) -> tuple[str, ...]:
     )
 
 
-def header_flags(arch: Architecture, root: str, compiler_include: str, version: tuple[int, int] | None) -> list[str]:
+def header_flags(arch: Architecture, root: str, compiler_include: str) -> list[str]:
     """Flags that make clang read the kernel's headers below *root*, and no others but its own.
 
-    *version* is (major, minor) of the kernel that the headers belong to. Kernel headers are system headers to clang:
-    what they do is no fault of the program, so clang does not warn of it.
+    Kernel headers are system headers to clang: what they do is no fault of the program, so clang does not warn of it.
     """
     directories = [f"{root}/{directory}" for directory in include_directories(arch)]
-    return _flags(arch, [*directories, compiler_include], ("-include", f"{root}/include/linux/kconfig.h"), version)
+    return _flags(arch, [*directories, compiler_include], ("-include", f"{root}/include/linux/kconfig.h"))
 
 
-def slice_flags(
-    arch: Architecture, stubs: str, text: str, compiler_include: str, version: tuple[int, int] | None
-) -> list[str]:
+def slice_flags(arch: Architecture, stubs: str, text: str, compiler_include: str) -> list[str]:
     """As :func:`header_flags`, but *text* is all that is included, and include lines find the files below *stubs*."""
-    return _flags(arch, [stubs, compiler_include], ("-include", text), version)
+    return _flags(arch, [stubs, compiler_include], ("-include", text))
 
 
-def pch_flags(
-    arch: Architecture, stubs: str, pch: str, compiler_include: str, version: tuple[int, int] | None
-) -> list[str]:
+def pch_flags(arch: Architecture, stubs: str, pch: str, compiler_include: str) -> list[str]:
     """As :func:`header_flags`, but the headers come from the precompiled header *pch*.
 
     The compiler refuses a precompiled header that was made with other flags of those that matter, so these are the
     same.
     """
-    return _flags(arch, [stubs, compiler_include], ("-include-pch", pch), version)
+    return _flags(arch, [stubs, compiler_include], ("-include-pch", pch))
 
 
-def _flags(
-    arch: Architecture, directories: list[str], first: tuple[str, str], version: tuple[int, int] | None
-) -> list[str]:
+def _flags(arch: Architecture, directories: list[str], first: tuple[str, str]) -> list[str]:
     flags = ["-target", target(arch), "-nostdinc"]
     for directory in directories:
         flags += ["-isystem", directory]
@@ -128,15 +123,4 @@ def _flags(
     flags += ["-D__KERNEL__", "-D__BPF_TRACING__", "-DCC_USING_FENTRY", '-DKBUILD_MODNAME="kheaders"']
     flags += [f"-D{define}" for define in arch.defines]
     flags.append(f"-D__TARGET_ARCH_{arch.srcarch}")
-    if version is not None and version >= MS_EXTENSIONS_SINCE:
-        flags.append("-fms-extensions")
-    return [*flags, *COMMON, "-Werror=implicit-function-declaration"]
-
-
-def version_of(release: str | None) -> tuple[int, int] | None:
-    """(major, minor) at the head of a release such as ``6.1.0-56-cloud-amd64``, or None."""
-    parts = (release or "").split(".", 2)
-    if len(parts) < 2 or not parts[0].isdigit():
-        return None
-    minor = parts[1][: len(parts[1]) - len(parts[1].lstrip("0123456789"))]
-    return (int(parts[0]), int(minor)) if minor else None
+    return [*flags, *DIALECT, *COMMON, "-Werror=implicit-function-declaration"]

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kheaders.clang.find import Compiler
-from kheaders.clang.flags import architecture, header_flags, version_of
+from kheaders.clang.flags import architecture, header_flags
 from kheaders.errors import VerificationError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def flags_for(headers: HeaderSet | Identity, root: str, compiler: Compiler) -> l
             "they lack include/generated/autoconf.h; run 'kheaders doctor'",
         )
     arch = architecture(headers.srcarch, headers.config)
-    return header_flags(arch, root, compiler.include, version_of(headers.release))
+    return header_flags(arch, root, compiler.include)
 
 
 class Identity(Protocol):

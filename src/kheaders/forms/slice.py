@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from kheaders.c.include_path import IncludeSearch
 from kheaders.clang import diagnostics
 from kheaders.clang.find import Compiler
-from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags, version_of
+from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags
 from kheaders.clang.overlay import Virtual, promised_files, virtual_files
 from kheaders.errors import BlobError
 from kheaders.forms.served import Served
@@ -43,7 +43,6 @@ class SliceForm:
         try:
             config = frozenset(str(option).encode() for option in meta["config"])
             self._arch: Architecture = architecture(str(meta["srcarch"]), config)
-            self._version = version_of(meta["release"])
         except KeyError as error:
             raise BlobError(f"{blob.path}: is damaged (metadata {error})", "build it again") from error
 
@@ -94,7 +93,7 @@ class SliceForm:
             yield self._served(compiler, files), give
 
     def _served(self, compiler: Compiler, files: Virtual) -> Served:
-        flags = slice_flags(self._arch, STUBS, TEXT, compiler.include, self._version)
+        flags = slice_flags(self._arch, STUBS, TEXT, compiler.include)
         return Served((*flags, *files.flags), files.pass_fds)
 
 

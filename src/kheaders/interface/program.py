@@ -6,7 +6,7 @@ and in the user's include directories.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -232,11 +232,9 @@ class _Words:
         self.numbers.update(token for token in every if token[0] in b"0123456789")
         self.touched.update(name for token, name in pairwise(tokens) if token in _MEMBER and _is_name(name))
         if not every.isdisjoint(_TAGGED):
-            for kind, tag, use in _tags(tokens):
-                if use == b"*" and kind == b"struct":
-                    self.weak.add(tag)
-                elif use != b";" or kind != b"struct":
-                    self.strong.add(tag)
+            complete, incomplete = declaration.tags(tokens)
+            self.strong |= complete
+            self.weak |= incomplete
 
     def pasted(self) -> set[bytes]:
         """What may be pasted by the program's own macros that paste, and by those that use them."""
@@ -263,7 +261,6 @@ class _Words:
 
 _MEMBER = frozenset((b".", b"->"))
 _TAGGED = frozenset((b"struct", b"union", b"enum"))
-_QUALIFIERS = frozenset((b"const", b"volatile", b"__restrict"))
 _NO_CALLS = declaration.KEYWORDS | {b"defined"}
 _NAME_STARTS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_$")
 _WORD_STARTS = _NAME_STARTS | frozenset(b"0123456789")
@@ -277,17 +274,6 @@ def _is_name(token: bytes) -> bool:
 def _is_word(token: bytes) -> bool:
     """Whether a token is an identifier or a number."""
     return token[0] in _WORD_STARTS and token[-1] not in b"\"'"
-
-
-def _tags(tokens: list[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """(keyword, tag, the token after it and its qualifiers) for each tag in *tokens*."""
-    last = len(tokens)
-    for at in [at for at, token in enumerate(tokens) if token in _TAGGED]:
-        if at + 1 < last and _is_name(tag := tokens[at + 1]):
-            use = at + 2
-            while use < last and tokens[use] in _QUALIFIERS:
-                use += 1
-            yield tokens[at], tag, tokens[use] if use < last else b""
 
 
 def _conditional(text: Scan) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kheaders.clang.find import Compiler
-from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags, version_of
+from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags
 from kheaders.clang.job import Job, Result, execute
 from kheaders.clang.overlay import virtual_files
 from kheaders.errors import BlobError
@@ -53,7 +53,6 @@ _ERROR = re.compile(r"error: (.*)")
 
 class _Kernel(NamedTuple):
     arch: Architecture
-    version: tuple[int, int] | None
 
 
 def evaluate(blob: Blob, items: Sequence[Item], compiler: Compiler) -> list[Item]:
@@ -64,7 +63,7 @@ def evaluate(blob: Blob, items: Sequence[Item], compiler: Compiler) -> list[Item
     meta = blob.meta
     try:
         config = frozenset(str(option).encode() for option in meta["config"])
-        kernel = _Kernel(architecture(str(meta["srcarch"]), config), version_of(meta["release"]))
+        kernel = _Kernel(architecture(str(meta["srcarch"]), config))
     except (KeyError, TypeError) as error:
         raise BlobError(f"{blob.path}: is damaged (metadata {error})", "build it again") from error
     done = []
@@ -119,7 +118,7 @@ def _compile(compiler: Compiler, kernel: _Kernel, program: bytes, text: bytes, i
     texts = {f"{_STUBS}/{name}": b"" for name in includes}
     texts[_TEXT] = text
     with virtual_files(texts) as files:
-        flags = slice_flags(kernel.arch, _STUBS, _TEXT, compiler.include, kernel.version)
+        flags = slice_flags(kernel.arch, _STUBS, _TEXT, compiler.include)
         words = [*flags, *files.flags, "-w", "-Werror=int-conversion", "-Werror=implicit-function-declaration"]
         return execute(compiler, Job(program, "1"), words, files.pass_fds, ("-S",))
 
