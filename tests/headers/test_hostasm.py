@@ -336,7 +336,7 @@ class TestRealHeaders:
         program = (
             f"#include <linux/sched.h>\n#include <asm/msr.h>\n#include <linux/irqflags.h>\nlong f(void) {{ {body} }}\n"
         )
-        ok, output, messages = compiled(clang, real, program.encode())
+        ok, _, messages = compiled(clang, real, program.encode())
         assert not ok and (MARKER in messages or REGISTER_MARKER in messages), messages
 
     def test_barrier_of_the_real_headers(

@@ -2,13 +2,13 @@
 
 With ``-target bpf`` clang checks each asm statement against the registers of BPF while it parses, so that one ``"=a"``
 in an inline function that nobody calls stops the compile. Every such statement is replaced by a call of the function
-``MARKER``, which ``include/linux/kconfig.h`` declares with the attribute ``error``: a call that is never emitted does no
-harm, and one that is emitted fails the compile with ``MARKER`` in the diagnostics. A variable that is bound to a register
-of the host becomes a macro that calls ``REGISTER_MARKER`` in the same way. Nothing is dropped, and nothing of it passes
-through a keyword (``asm``, ``volatile``, ``goto``), which a program can define as a macro before it includes headers or
-uses macros of theirs; kconfig.h is read before the program's first line. Statements that mean the same everywhere
-(``barrier()``, ``OPTIMIZER_HIDE_VAR``: no instruction, only generic constraints) stay as they are. Lines keep their
-numbers, but for the end of kconfig.h.
+``MARKER``, which ``include/linux/kconfig.h`` declares with the attribute ``error``: a call that is never emitted does
+no harm, and one that is emitted fails the compile with ``MARKER`` in the diagnostics. A variable that is bound to a
+register of the host becomes a macro that calls ``REGISTER_MARKER`` in the same way. Nothing is dropped, and nothing of
+it passes through a keyword (``asm``, ``volatile``, ``goto``), which a program can define as a macro before it includes
+headers or uses their macros; kconfig.h is read before the program's first line. Statements that mean the same
+everywhere (``barrier()``, ``OPTIMIZER_HIDE_VAR``: no instruction, only generic constraints) stay as they are. Lines
+keep their numbers, but for the end of kconfig.h.
 """
 
 from __future__ import annotations
