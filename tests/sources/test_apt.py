@@ -380,7 +380,9 @@ class TestInconsistentLists:
 
     def test_what_names_no_suite_costs_the_optional_ones_first(self) -> None:
         entry = Entry("http://a.example/debian", "bookworm-updates", ("main",))
-        said = "E: Failed to fetch http://a.example/debian/dists/bookworm/main/binary-amd64/Packages.xz  Hash Sum mismatch"
+        said = (
+            "E: Failed to fetch http://a.example/debian/dists/bookworm/main/binary-amd64/Packages.xz  Hash Sum mismatch"
+        )
         assert _blamed(entry, said) == ""
         assert "do not fit together" in _blamed(entry._replace(suite="bookworm"), said)
         assert _blamed(entry, "E: The repository 'http://a.example/debian bookworm-updates InRelease' is not signed.")

@@ -24,7 +24,9 @@ DOWNLOAD_TIMEOUT = 3600.0
 
 _POLL = 0.2
 _KEY = re.compile(r"(?:NO_PUBKEY|Missing key) ([0-9A-F]{16,40})")
-_INCONSISTENT = re.compile(r"Hash Sum mismatch|unexpected size|Mirror sync in progress|Clearsigned file isn't valid", re.I)
+_INCONSISTENT = re.compile(
+    r"Hash Sum mismatch|unexpected size|Mirror sync in progress|Clearsigned file isn't valid", re.I
+)
 _GONE = (
     re.compile(r"'(\S+) (\S+) (?:Release|InRelease)' (?:does not have|no longer has) a Release file"),
     re.compile(r"Failed to fetch (\S+)/dists/([^/\s]+(?:/updates)?)/\S+ +(?:404|File not found)"),
