@@ -315,6 +315,19 @@ class Context(FormCalls, BlobCalls, ArchiveCalls):
         wanted = Wanted(self.kernel, exact, package, suite, architecture)
         return fetch(wanted, self.store, progress=progress, sysroot=self.sysroot)
 
+    def stand_in(self, release: str | None) -> str | None:
+        """The running kernel, where headers of *release* were downloaded for it as it has none of its own; else None.
+
+        The types of another kernel may lie otherwise: only with ``core`` does a loader move each access to where the
+        member lies. Raises StoreError.
+        """
+        from kheaders.sources.stored import stand_in_for
+
+        if release is None:
+            return None
+        meant = stand_in_for(self.store, release, self.kernel.srcarch)
+        return meant if meant is not None and meant == kernels.running(self.sysroot).release else None
+
     def _slices(self, named: str | os.PathLike[str] | None, form: FormName) -> Blob | None:
         """The blob that a compile in *form* may cut slices from, if there is one."""
         if named is not None:
