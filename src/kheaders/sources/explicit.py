@@ -199,10 +199,10 @@ def _packages(location: str, paths: Sequence[Path], request: Request) -> Candida
     chosen = sorted(known)
 
     def read() -> Mapping[str, bytes]:
-        tree = PackageTree.load(chosen, srcarch=request.srcarch)
+        tree = PackageTree.load(chosen)
         releases = tree.releases()
         release = request.kernel.release if request.kernel.release in releases or len(releases) > 1 else None
-        return tree.headers(srcarch=request.srcarch, release=release)
+        return tree.headers(release=release)
 
     return Candidate(SOURCE, location, FilesContent(read), _digest(chosen))
 
