@@ -181,6 +181,16 @@ def named(release: str, *, machine: str = "", sysroot: Path = Path("/"), host: P
     )
 
 
+def tells_itself(sysroot: Path) -> bool:
+    """Whether the system below *sysroot* says which kernel runs in it; else it is taken to run this machine's."""
+    return _names(sysroot) is not None
+
+
+def other(release: str, srcarch: str, machine: str, sysroot: Path, boot_id: str | None = None) -> Kernel:
+    """The kernel *release* for *srcarch* where it is known not to be the running one, whatever that is called."""
+    return Kernel(check_release(release), "", machine, srcarch, None, boot_id, sysroot, running=False)
+
+
 def check_release(release: str) -> str:
     """*release* if it can be one and is safe as one component of a path and as an argument; else UsageError."""
     if not release:

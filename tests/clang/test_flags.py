@@ -8,11 +8,18 @@ import pytest
 
 from builders.compilers import Clang
 from kheaders.clang.find import examine
-from kheaders.clang.flags import architecture, header_flags, include_directories, slice_flags, target
+from kheaders.clang.flags import (
+    RELEVANT_OPTIONS,
+    architecture,
+    header_flags,
+    include_directories,
+    slice_flags,
+    target,
+)
 from kheaders.clang.job import Job, execute
 from kheaders.errors import CompilerError, UsageError
 
-B64 = frozenset({b"CONFIG_64BIT"})
+B64 = frozenset({b"CONFIG_64BIT", b"CONFIG_MIPS_GENERIC"})  # what names no platform is refused for MIPS alone
 BIG = B64 | {b"CONFIG_CPU_BIG_ENDIAN"}
 SRCARCHES = ("x86", "arm64", "riscv", "s390", "powerpc", "loongarch", "mips")
 
@@ -64,6 +71,30 @@ def test_include_order_is_the_kernels() -> None:
         "include/uapi",
         "include/generated/uapi",
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (("CONFIG_MIPS_MALTA",), ["mach-malta"]),  # Debian's 5kc-malta
+        (("CONFIG_MACH_LOONGSON64",), ["mach-loongson64"]),  # loongson-3
+        (("CONFIG_CAVIUM_OCTEON_SOC",), ["mach-cavium-octeon"]),  # octeon
+        (("CONFIG_MIPS_GENERIC",), []),
+        (("CONFIG_MIPS_DB1XXX", "CONFIG_MIPS_ALCHEMY"), ["mach-db1x00", "mach-au1x00"]),
+        (("CONFIG_LANTIQ", "CONFIG_SOC_FALCON"), ["mach-lantiq", "mach-lantiq/falcon"]),
+        (("CONFIG_SIBYTE_BCM1x80", "CONFIG_SIBYTE_SB1250"), ["mach-sibyte"]),
+    ],
+)
+def test_a_mips_platform_comes_before_the_generic_one(options: tuple[str, ...], wanted: list[str]) -> None:
+    known = architecture("mips", frozenset({b"CONFIG_64BIT", *(option.encode() for option in options)}))
+    machines = [d for d in include_directories(known) if "/mach-" in d]
+    assert machines == [f"arch/mips/include/asm/{name}" for name in [*wanted, "mach-generic"]]
+    assert RELEVANT_OPTIONS.issuperset(option.encode() for option in options), "or a blob would not know them"
+
+
+def test_a_mips_platform_that_is_not_known_is_refused() -> None:
+    with pytest.raises(CompilerError, match=r"platform that kheaders does not know.*mach-\*.*BTF"):
+        architecture("mips", frozenset({b"CONFIG_64BIT", b"CONFIG_MACH_OF_TOMORROW"}))
 
 
 def test_flags_name_the_tree_and_nothing_of_the_host() -> None:

@@ -30,14 +30,65 @@ ARCHITECTURES = {
     "mips": Architecture(
         "mips",
         ("__mips__", "__mips64", "_MIPS_ISA=_MIPS_ISA_MIPS64", "_MIPS_SIM=_ABI64", "_MIPS_SZLONG=64"),
-        machine_includes=("arch/mips/include/asm/mach-generic",),
     ),
 }
+
+MIPS_GENERIC = "arch/mips/include/asm/mach-generic"
+"""Searched after the platform's own directory (arch/mips/Makefile: "keep the asm/mach-generic include last")."""
+MIPS_PLATFORMS = {
+    b"CONFIG_MIPS_DB1XXX": ("mach-db1x00",),
+    b"CONFIG_MIPS_ALCHEMY": ("mach-au1x00",),
+    b"CONFIG_AR7": ("mach-ar7",),
+    b"CONFIG_ATH25": ("mach-ath25",),
+    b"CONFIG_ATH79": ("mach-ath79",),
+    b"CONFIG_BCM47XX": ("mach-bcm47xx",),
+    b"CONFIG_BCM63XX": ("mach-bcm63xx",),
+    b"CONFIG_BMIPS_GENERIC": ("mach-bmips",),
+    b"CONFIG_CAVIUM_OCTEON_SOC": ("mach-cavium-octeon",),
+    b"CONFIG_MIPS_COBALT": ("mach-cobalt",),
+    b"CONFIG_MACH_DECSTATION": ("mach-dec",),
+    b"CONFIG_MACH_INGENIC_SOC": ("mach-ingenic",),
+    b"CONFIG_MACH_INGENIC": ("mach-jz4740",),
+    b"CONFIG_MIPS_GENERIC": (),
+    b"CONFIG_MACH_JAZZ": ("mach-jazz",),
+    b"CONFIG_LANTIQ": ("mach-lantiq",),
+    b"CONFIG_SOC_TYPE_XWAY": ("mach-lantiq/xway",),
+    b"CONFIG_SOC_FALCON": ("mach-lantiq/falcon",),
+    b"CONFIG_MACH_LOONGSON2EF": ("mach-loongson2ef",),
+    b"CONFIG_MACH_LOONGSON32": ("mach-loongson32",),
+    b"CONFIG_MACH_LOONGSON64": ("mach-loongson64",),
+    b"CONFIG_MIPS_MALTA": ("mach-malta",),
+    b"CONFIG_MACH_NINTENDO64": ("mach-n64",),
+    b"CONFIG_PIC32MZDA": ("mach-pic32",),
+    b"CONFIG_RALINK": ("mach-ralink",),
+    b"CONFIG_SOC_RT288X": ("mach-ralink/rt288x",),
+    b"CONFIG_SOC_RT305X": ("mach-ralink/rt305x",),
+    b"CONFIG_SOC_RT3883": ("mach-ralink/rt3883",),
+    b"CONFIG_SOC_MT7620": ("mach-ralink/mt7620",),
+    b"CONFIG_SOC_MT7621": ("mach-ralink/mt7621",),
+    b"CONFIG_MIKROTIK_RB532": ("mach-rc32434",),
+    b"CONFIG_SGI_IP22": ("mach-ip22",),
+    b"CONFIG_SGI_IP28": ("mach-ip28",),
+    b"CONFIG_SGI_IP27": ("mach-ip27",),
+    b"CONFIG_SGI_IP30": ("mach-ip30",),
+    b"CONFIG_SGI_IP32": ("mach-ip32",),
+    b"CONFIG_SIBYTE_BCM112X": ("mach-sibyte",),
+    b"CONFIG_SIBYTE_SB1250": ("mach-sibyte",),
+    b"CONFIG_SIBYTE_BCM1x55": ("mach-sibyte",),
+    b"CONFIG_SIBYTE_BCM1x80": ("mach-sibyte",),
+    b"CONFIG_SNI_RM": ("mach-rm",),
+    b"CONFIG_MACH_TX49XX": ("mach-tx49xx",),
+}
+"""Option of a MIPS platform → its directories below arch/mips/include/asm, in the order of search.
+
+From the ``cflags-$(CONFIG_…) += -I…`` of arch/mips/Kbuild.platforms and arch/mips/*/Platform of 5.10 to 6.12: no header
+tells, and those files are not in the archive of headers. A platform's headers override mach-generic's.
+"""
 
 COMMON = ("-fno-stack-protector", "-fno-jump-tables", "-fno-asynchronous-unwind-tables")
 """Code generation that the BPF verifier or loader cannot live with is off, as in bcc."""
 
-RELEVANT_OPTIONS = frozenset({b"CONFIG_64BIT", b"CONFIG_CPU_BIG_ENDIAN"})
+RELEVANT_OPTIONS = frozenset({b"CONFIG_64BIT", b"CONFIG_CPU_BIG_ENDIAN", *MIPS_PLATFORMS})
 """The options of a kernel that flags depend on."""
 
 DIALECT = ("-fms-extensions",)
@@ -69,7 +120,21 @@ def architecture(srcarch: str, config: frozenset[bytes] = frozenset()) -> Archit
             defines.append("__BIG_ENDIAN__" if big else "__LITTLE_ENDIAN__")
         else:
             defines.append("__MIPSEB__" if big else "__MIPSEL__")
-    return Architecture(srcarch, tuple(defines), big, bits, known.machine_includes)
+    return Architecture(srcarch, tuple(defines), big, bits, _mips(config) if srcarch == "mips" else ())
+
+
+def _mips(config: frozenset[bytes]) -> tuple[str, ...]:
+    """The directories of the platform that *config* names. Raises CompilerError where it names none that is known."""
+    chosen = [directories for option, directories in MIPS_PLATFORMS.items() if option in config]
+    if not chosen:
+        raise CompilerError(
+            "headers of a MIPS kernel for a platform that kheaders does not know: which of the directories "
+            "arch/mips/include/asm/mach-* is meant cannot be told",
+            "use BTF types for this kernel",
+        )
+    below = MIPS_GENERIC.rpartition("/")[0]
+    names = dict.fromkeys(name for directories in chosen for name in directories)
+    return (*(f"{below}/{name}" for name in names), MIPS_GENERIC)
 
 
 def target(arch: Architecture) -> str:

@@ -59,6 +59,7 @@ def _attend(args: argparse.Namespace, command: list[str]) -> int:
     context = options.context(args)
     blob, lack = _blob(context, args.blob)
     try:
+        context = context.of_blob(blob) if blob is not None else context  # the tool gets nothing of another kernel
         headers, why = _headers(context)
         btf = context.kernel.btf if str(context.sysroot) != "/" else None  # elsewhere tools find it by themselves
         with _directory(context) as (directory, obstacle):

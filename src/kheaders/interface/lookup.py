@@ -12,7 +12,9 @@ from kheaders.errors import BlobError
 from kheaders.interface.blob import Blob
 from kheaders.interface.schema import KINDS
 
-ItemKind = Literal["struct", "union", "enum", "constant", "typedef", "prototype", "inline", "variable", "macro"]
+ItemKind = Literal[
+    "struct", "union", "enum", "constant", "typedef", "prototype", "inline", "variable", "macro", "helper"
+]
 ITEM_KINDS: tuple[ItemKind, ...] = (
     "struct",
     "union",
@@ -47,6 +49,8 @@ class Item(NamedTuple):
     """Of a constant, the tag of its enum; empty for an enum without one."""
     number: int = -1
     """Of the declaration or macro in the blob."""
+    remark: str = ""
+    """Of a function, whether BPF programs may call it."""
 
 
 def find(blob: Blob, name: str) -> list[Item]:
@@ -67,6 +71,16 @@ def find(blob: Blob, name: str) -> list[Item]:
     except IndexError as error:
         raise BlobError(f"{blob.path}: is damaged ({name})", "build it again") from error
     return items
+
+
+def helper(blob: Blob, name: str) -> Item | None:
+    """The BPF helper *name* (``bpf_get_current_comm``) as the constant of its number, or None if it is none."""
+    from kheaders.btf.calls import HELPER_PREFIX
+
+    if not name.startswith("bpf_"):
+        return None
+    constants = find(blob, HELPER_PREFIX + name.removeprefix("bpf_"))
+    return next((item for item in constants if item.kind == "constant"), None)
 
 
 def users(blob: Blob, name: str) -> list[Item]:
