@@ -7,13 +7,14 @@
  * came later is a kfunc, which has no number.
  */
 
-/* The order is that of libbpf: in this order a compiler writes incomplete types into BTF. */
+struct __sk_buff;
+struct bpf_dynptr;
 struct bpf_fib_lookup;
-struct bpf_sk_lookup;
 struct bpf_perf_event_data;
 struct bpf_perf_event_value;
 struct bpf_pidns_info;
 struct bpf_redir_neigh;
+struct bpf_sk_lookup;
 struct bpf_sock;
 struct bpf_sock_addr;
 struct bpf_sock_ops;
@@ -21,35 +22,33 @@ struct bpf_sock_tuple;
 struct bpf_spin_lock;
 struct bpf_sysctl;
 struct bpf_tcp_sock;
+struct bpf_timer;
 struct bpf_tunnel_key;
 struct bpf_xfrm_state;
-struct linux_binprm;
-struct pt_regs;
-struct sk_reuseport_md;
-struct sockaddr;
-struct tcphdr;
-struct seq_file;
-struct tcp6_sock;
-struct tcp_sock;
-struct tcp_timewait_sock;
-struct tcp_request_sock;
-struct udp6_sock;
-struct unix_sock;
-struct task_struct;
-struct cgroup;
-struct __sk_buff;
-struct sk_msg_md;
-struct xdp_md;
-struct path;
 struct btf_ptr;
-struct inode;
-struct socket;
+struct cgroup;
 struct file;
-struct bpf_timer;
-struct mptcp_sock;
-struct bpf_dynptr;
+struct inode;
 struct iphdr;
 struct ipv6hdr;
+struct linux_binprm;
+struct mptcp_sock;
+struct path;
+struct pt_regs;
+struct seq_file;
+struct sk_msg_md;
+struct sk_reuseport_md;
+struct sockaddr;
+struct socket;
+struct task_struct;
+struct tcp6_sock;
+struct tcp_request_sock;
+struct tcp_sock;
+struct tcp_timewait_sock;
+struct tcphdr;
+struct udp6_sock;
+struct unix_sock;
+struct xdp_md;
 
 /* Clobbers only the registers of its arguments, where the compiler can make use of that. */
 #ifndef __bpf_fastcall
