@@ -14,8 +14,8 @@ from builders.raw_tokens import differences
 from kheaders.c import lexer
 
 SOUP = (
-    b'{ } ( ) [ ] ; , # ## %: %:%: <: :> <% %> " \' \\ /* */ // / < > . ... -> -- + ++ = == 1 0x1e+ 1.5e+3 .5 a L u8 U R" '
-    b"include define $ @ ` \\u00e9 \xc3\xa9"
+    b"{ } ( ) [ ] ; , # ## %: %:%: <: :> <% %> \" ' \\ /* */ // / < > . ... -> -- + ++ = == 1 0x1e+ 1.5e+3 .5 a L u8 "
+    b'U R" include define $ @ ` \\u00e9 \xc3\xa9'
 ).split()
 SPACE = (b"\n", b"\r\n", b"\r", b"\n\r", b"\\\n", b"\\ \t\n", b"\\\r\n", b" ", b"\t", b"\0", b"\xef\xbb\xbf", b"\x01")
 C_LIKE = st.lists(st.sampled_from([*SOUP, *SPACE]), max_size=60).map(b"".join)
@@ -131,7 +131,8 @@ def test_all_readings_agree(text: bytes) -> None:
     if all(piece.kind != "header" for piece in pieces):
         assert lexer.tokens(logical) == [piece.spelling for piece in pieces]
         assert lexer.tokens(lexer.uncommented(logical)) == lexer.tokens(logical)
-        assert lexer.tokens(lexer.spaced(logical)) == lexer.tokens(logical)
+        for line in logical.split(b"\n") if b"/*" not in logical else []:
+            assert lexer.tokens(lexer.spaced(line)) == lexer.tokens(line)
     assert lexer.tokens(lexer.undigraphed(logical)) == lexer.tokens(logical)
 
 
