@@ -164,6 +164,12 @@ def tokens(text: bytes) -> list[bytes]:
     return found
 
 
+def has_tokens(text: bytes, start: int, end: int) -> bool:
+    """Whether there are tokens between two offsets of a logical *text*, neither of which lies in a comment."""
+    found = _TOKENS.match(text, start, end)
+    return found is not None and bool(found[1])
+
+
 def pieces(raw: bytes) -> Iterator[Token]:
     """All of *raw*, in order: tokens, white space, comments, line ends.
 
