@@ -11,6 +11,7 @@ from typing import NamedTuple
 from kheaders.clang import arguments, diagnostics
 from kheaders.clang.arguments import Arguments
 from kheaders.clang.find import Compiler
+from kheaders.clang.flags import giving_way
 from kheaders.clang.job import Job, Result, begun, execute
 from kheaders.clang.predefined import changes
 from kheaders.errors import CompileFailed, CompilerError, HostAssembly
@@ -64,6 +65,7 @@ def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework:
     with form.promise(compiler) as (served, give), begun(compiler, job, served.flags, served.pass_fds) as finish:
         told, doubt = _predefined(compiler, served.flags, told)
         program = form.program(told.prelude() + text, place, told.search)
+        form.tail = giving_way(served.flags, told, program.settled, program.changed)
         if told.trigraphs and any(b"??" in part for part in program.texts):
             doubt = doubt or "the options have trigraphs replaced, and the program has some"
         program = program._replace(doubt=doubt or program.doubt)

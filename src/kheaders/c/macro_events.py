@@ -52,6 +52,8 @@ class OwnMacros(NamedTuple):
     """Each of its macros → the marks of its definitions; 0 for a removal."""
     pragma: str
     """What a pragma changes for a header of the kernel, such as ``pack``; or nothing."""
+    settled: frozenset[str]
+    """Those that are defined in any case when the first header of the kernel is included."""
     hidden: bool
     """Whether a macro may save or restore macros, so that nobody but a preprocessor can tell where that happens."""
 
@@ -139,7 +141,7 @@ def own_macros(sources: Sources) -> OwnMacros:
         for directive in file.scan.directives
     ) and any(word in file.scan.text for file in sources.files for word in (b"push_macro", b"pop_macro"))
     kept = {name: frozenset(found) for name, found in marks.items()}
-    return OwnMacros(early.found(), kept, early.pragma, hidden)
+    return OwnMacros(early.found(), kept, early.pragma, early.settled, hidden)
 
 
 class _Early:
@@ -159,6 +161,10 @@ class _Early:
         self._pragmas: dict[str, int] = {}
         """What pragmas have changed and not set back."""
         self.pragma = ""
+        self.settled: frozenset[str] = frozenset()
+        self._defined: set[str] = set()
+        """Macros that are defined in any case."""
+        self._first = True
 
     def found(self) -> dict[str, Bodies]:
         return {name: frozenset(bodies) for name, bodies in self._met.items()}
@@ -188,6 +194,7 @@ class _Early:
                     break
             else:
                 stack.pop()
+        self._settle()
 
     def _repeat(self, path: str, walked: set[str]) -> None:
         """Apply what a file does to macros once more, and those that it includes: they may be there without a guard."""
@@ -243,10 +250,19 @@ class _Early:
                 return
         else:
             new = {event.body}
+        if event.kind == "define" and sure:
+            self._defined.add(name)
+        elif event.kind != "define":
+            self._defined.discard(name)
         self._force[name] = set(new) if sure or known is None else known | new
         self._changed[name] = None
 
+    def _settle(self) -> None:
+        if self._first:
+            self.settled, self._first = frozenset(self._defined), False
+
     def _meet(self) -> None:
+        self._settle()
         for name in self._changed:
             self._met.setdefault(name, set()).update(self._force[name])
         self._changed.clear()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
+from kheaders.clang.arguments import Arguments
 from kheaders.errors import CompilerError, UsageError
 
 
@@ -189,3 +191,29 @@ def _flags(arch: Architecture, directories: list[str], first: tuple[str, str]) -
     flags += [f"-D{define}" for define in arch.defines]
     flags.append(f"-D__TARGET_ARCH_{arch.srcarch}")
     return [*flags, *DIALECT, *COMMON, "-Werror=implicit-function-declaration"]
+
+
+def giving_way(flags: Sequence[str], told: Arguments, settled: Container[str], changed: Container[str]) -> bytes:
+    """Text for the compiler to read before a program, so that it does not warn of what *flags* define for all programs.
+
+    The kernel's build defines KBUILD_MODNAME and the like too, and a program that is compiled outside of it does so
+    itself. *settled* are the macros that the program defines in any case before it includes a header of the kernel,
+    *changed* all that it defines or undefines; *told* is the rest of the command line.
+    """
+    given = {macro.name for macro in told.macros}
+    names = [name for name in _defined(flags) if name not in given]
+    gone = [name for name in names if name in settled and not told.imacros]
+    lines = [f"#undef {name}\n" for name in gone]
+    if any(name in changed and name not in gone for name in names):
+        lines.append('#pragma clang diagnostic ignored "-Wmacro-redefined"\n')
+    return "".join(lines).encode()
+
+
+def redefined(flags: Sequence[str], told: Arguments) -> list[str]:
+    """Words that undefine what *flags* define and the rest of the command line, *told*, defines too."""
+    given = {macro.name for macro in told.macros}
+    return [f"-U{name}" for name in _defined(flags) if name in given]
+
+
+def _defined(flags: Sequence[str]) -> list[str]:
+    return [word[2:].partition("=")[0] for word in flags if word.startswith("-D")]

@@ -39,6 +39,8 @@ class SliceForm:
         self.blob = blob
         self._rework = rework
         self.last: Slice | None = None
+        self.tail = b""
+        """What the compiler reads after the slice, and before the program."""
         meta = blob.meta
         try:
             config = frozenset(str(option).encode() for option in meta["config"])
@@ -75,7 +77,7 @@ class SliceForm:
     def present(self, piece: Slice, compiler: Compiler) -> Iterator[Served]:
         """Make *piece* readable for *compiler* for the time of the body. Raises StoreError."""
         texts = {path: piece.stubs.get(name, b"") for path, name in _stubs(piece).items()}
-        texts[TEXT] = piece.first
+        texts[TEXT] = piece.first + self.tail
         with virtual_files(texts) as files:
             yield self._served(compiler, files)
 
@@ -88,7 +90,7 @@ class SliceForm:
         with promised_files(TEXT) as (files, keep):
 
             def give(piece: Slice) -> bool:
-                return not any(piece.stubs.values()) and keep(piece.first, _stubs(piece))
+                return not any(piece.stubs.values()) and keep(piece.first + self.tail, _stubs(piece))
 
             yield self._served(compiler, files), give
 

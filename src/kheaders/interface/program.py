@@ -105,6 +105,10 @@ class Program(NamedTuple):
     """Paths of the user's own headers that were read."""
     scans: tuple[Scan, ...] = ()
     """The program and each of its own headers."""
+    settled: frozenset[str] = frozenset()
+    """Macros that it defines in any case before it includes a header of the kernel."""
+    changed: frozenset[str] = frozenset()
+    """Macros that it defines or undefines anywhere."""
     taken: frozenset[str] | None = None
     """Those of the include lines that count, where a preprocessor was asked."""
 
@@ -160,6 +164,8 @@ def read(
         _doubt(sources, own),
         frozenset(file.path for file in sources.files if file.path and not file.path.startswith("<")),
         tuple(file.scan for file in sources.files),
+        own.settled,
+        frozenset(own.marks),
     )
 
 
