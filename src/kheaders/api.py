@@ -153,12 +153,13 @@ class Context(FormCalls, BlobCalls, ArchiveCalls):
         """The context for the kernel of *blob*: this one, unless the user left open which kernel is meant."""
         if self.named or self.is_of(blob):
             return self
-        from kheaders.headers.chain import MACHINES
         from kheaders.interface.shelf import identity
 
         own = identity(blob)
         srcarch = own.srcarch or self.kernel.srcarch
-        kernel = kernels.other(own.release or "", srcarch, MACHINES.get(srcarch, ""), self.sysroot, self.kernel.boot_id)
+        kernel = kernels.other(
+            own.release or "", srcarch, kernels.MACHINES.get(srcarch, ""), self.sysroot, self.kernel.boot_id
+        )
         return Context(kernel, self.settings, self.store, self.sysroot, self.headers, True, True)
 
     def chain(self, downloads: Path | None = None) -> Chain:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from kheaders.errors import BtfError
+from kheaders.errors import BlobError, BtfError
 from kheaders.identity import Identity, contradiction, hold_together, of_kernel
 from kheaders.types_api import TypeCalls, TypesFrom
 
@@ -197,15 +197,18 @@ class BlobCalls(TypeCalls):
             if blob is not None:
                 with self.blob(blob) as opened:
                     hold_together(identity(opened), whose)
-        elif blob is not None or self.kernel.btf is None:
-            with self.blob(blob) as opened:
-                if self.kernel.btf is None or not self.is_of(opened):
-                    whose = identity(opened)
-                    made, found = layouts(opened, name, self.compiler, cacheline=cacheline)
-                    return Layouts(whose, str(opened.path), made, found)
-            opened_btf = self.btf()
-            whose = self.btf_identity(opened_btf)
         else:
+            try:
+                own = self.blob(blob) if blob is not None or self.kernel.btf is None else None
+            except BlobError:
+                if blob is not None:
+                    raise
+                own = None
+            if own is not None:
+                with own:
+                    if self.kernel.btf is None or not self.is_of(own):
+                        made, found = layouts(own, name, self.compiler, cacheline=cacheline)
+                        return Layouts(identity(own), str(own.path), made, found)
             opened_btf = self.btf()
             whose = self.btf_identity(opened_btf)
         return Layouts(whose, opened_btf.name, opened_btf, types.layouts(opened_btf, name, cacheline=cacheline))

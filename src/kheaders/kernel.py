@@ -53,6 +53,18 @@ _SRCARCH = (
 )
 """Beginning of a machine's name → SRCARCH (SUBARCH in the kernel's scripts/subarch.include); the first match counts."""
 
+MACHINES = {
+    "x86": "x86_64",
+    "arm64": "aarch64",
+    "arm": "armv7l",
+    "riscv": "riscv64",
+    "s390": "s390x",
+    "powerpc": "ppc64le",
+    "loongarch": "loongarch64",
+    "mips": "mips64",
+}
+"""SRCARCH → the usual machine of that architecture."""
+
 _RELEASE_WORDS = {
     "amd64": "x86_64",  # Debian, also -cloud-amd64, -rt-amd64
     "arm64": "aarch64",  # Debian, also -cloud-arm64, -arm64-16k

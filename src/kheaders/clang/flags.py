@@ -22,7 +22,7 @@ class Architecture(NamedTuple):
 
 ARCHITECTURES = {
     "x86": Architecture("x86", ("__x86_64__", "__amd64__")),
-    # arch/arm64/Makefile alone defines KASAN_SHADOW_SCALE_SHIFT, which asm/memory.h uses
+    # arch/arm64/Makefile alone defines KASAN_SHADOW_SCALE_SHIFT, which asm/memory.h uses; 4 with CONFIG_KASAN_SW_TAGS
     "arm64": Architecture("arm64", ("__aarch64__", "KASAN_SHADOW_SCALE_SHIFT=3")),
     "arm": Architecture("arm", ("__arm__",), bits=32),
     "riscv": Architecture("riscv", ("__riscv", "__riscv_xlen=64")),
@@ -90,7 +90,9 @@ tells, and those files are not in the archive of headers. A platform's headers o
 COMMON = ("-fno-stack-protector", "-fno-jump-tables", "-fno-asynchronous-unwind-tables")
 """Code generation that the BPF verifier or loader cannot live with is off, as in bcc."""
 
-RELEVANT_OPTIONS = frozenset({b"CONFIG_64BIT", b"CONFIG_CPU_BIG_ENDIAN", *MIPS_PLATFORMS})
+RELEVANT_OPTIONS = frozenset(
+    {b"CONFIG_64BIT", b"CONFIG_CPU_BIG_ENDIAN", b"CONFIG_KASAN_SW_TAGS", b"CONFIG_X86_X32", *MIPS_PLATFORMS}
+)
 """The options of a kernel that flags depend on."""
 
 DIALECT = ("-fms-extensions",)
@@ -122,6 +124,10 @@ def architecture(srcarch: str, config: frozenset[bytes] = frozenset()) -> Archit
             defines.append("__BIG_ENDIAN__" if big else "__LITTLE_ENDIAN__")
         else:
             defines.append("__MIPSEB__" if big else "__MIPSEL__")
+    if srcarch == "arm64" and b"CONFIG_KASAN_SW_TAGS" in config:
+        defines = [define.replace("KASAN_SHADOW_SCALE_SHIFT=3", "KASAN_SHADOW_SCALE_SHIFT=4") for define in defines]
+    if srcarch == "x86" and b"CONFIG_X86_X32" in config:
+        defines.append("CONFIG_X86_X32_ABI")  # arch/x86/Makefile until 5.17; an option of its own since
     return Architecture(srcarch, tuple(defines), big, bits, _mips(config) if srcarch == "mips" else ())
 
 

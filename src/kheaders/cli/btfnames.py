@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kheaders.cli import output
 from kheaders.errors import BtfError
@@ -12,7 +12,6 @@ from kheaders.errors import BtfError
 if TYPE_CHECKING:
     from kheaders.api import Context
     from kheaders.btf.table import Btf
-    from kheaders.identity import Identity
 
 _KINDS = {"fwd": "struct", "func": "function", "enum64": "enum"}
 
@@ -25,21 +24,11 @@ def layout(args: argparse.Namespace, context: Context, name: str, tag: str) -> i
     found = context.layout(title, blob=args.blob, btf=args.btf, cacheline=args.cacheline)
     if args.json:
         layouts = [pahole.as_dict(layout) for layout in found.layouts]
-        output.say_json({"name": name, **whose(found.kernel, found.file), "btf": found.file, "layouts": layouts})
+        output.say_json({"name": name, **output.whose(found.kernel, found.file), "btf": found.file, "layouts": layouts})
     else:
-        say_whose(found.kernel, found.file)
+        output.say(f"{output.source_line(found.kernel, found.file)}:")
         output.say("\n".join(pahole.as_text(found.btf, layout) for layout in found.layouts).rstrip("\n"))
     return 0
-
-
-def whose(kernel: Identity, file: str) -> dict[str, Any]:
-    """What an answer in JSON says of the kernel that it is about."""
-    return {"release": kernel.release, "srcarch": kernel.srcarch, "from": file}
-
-
-def say_whose(kernel: Identity, file: str) -> None:
-    """The first line of an answer: the kernel that it is about, and the file that it is from."""
-    output.say(output.shown(f"kernel {kernel.kernel}, from {file}:" if kernel.release else f"from {file}:"))
 
 
 def known(context: Context, name: str, kinds: Sequence[str] | None) -> bool:
@@ -65,9 +54,9 @@ def definition(args: argparse.Namespace, context: Context, name: str) -> int:
     if args.json:
         facts = {"name": name, "file": btf.name, "line": 0, "value": None, "reason": "", "owner": ""}
         told = [{**facts, "kind": kind, "text": text, "remark": remark} for kind, text, remark in items]
-        output.say_json({"name": name, **whose(kernel, btf.name), "items": told})
+        output.say_json({"name": name, **output.whose(kernel, btf.name), "items": told})
         return 0
-    say_whose(kernel, btf.name)
+    output.say(f"{output.source_line(kernel, btf.name)}:")
     for number, (kind, text, remark) in enumerate(items):
         why = f" ({remark})" if remark else ""
         output.say(f"{chr(10) if number else ''}{output.shown(btf.name)}: {kind} {name}{why}")

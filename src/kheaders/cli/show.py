@@ -90,9 +90,9 @@ def run(args: argparse.Namespace) -> int:
         raise BlobError(f"{name!r} is no {' or '.join(args.kind)}", f"it is: {kinds}")
     if args.json:
         told = [_facts(item) for item in chosen]
-        output.say_json({"name": name, **btfnames.whose(whose, str(path)), "items": told})
+        output.say_json({"name": name, **output.whose(whose, str(path)), "items": told})
         return 0
-    btfnames.say_whose(whose, str(path))
+    output.say(f"{output.source_line(whose, str(path))}:")
     if args.users:
         _list(chosen, name)
     else:
