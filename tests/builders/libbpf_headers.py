@@ -27,9 +27,9 @@ OURS = Path(str(files("kheaders.libbpf").joinpath("include")))
 SUITES = {"1.1": "bookworm", "1.5": "trixie"}
 """Version of libbpf → the suite of Debian that has it."""
 NEWEST = "1.5"
+HELPERS = "bpf/bpf_helper_defs.h"
 _TYPES = frozenset({"target", "type", "element", "index_type", "proto", "result"})
 """Fields of kheaders.btf.model that are ids of types."""
-_CORE_RELOCATION = struct.Struct("4I")
 
 
 def theirs(version: str) -> Path:
@@ -45,7 +45,7 @@ def _headers_alone(root: Path) -> None:
 
 def declared(directory: Path) -> dict[str, int]:
     """Helper → its number, as ``bpf_helper_defs.h`` below *directory* has them."""
-    text = (directory / "bpf/bpf_helper_defs.h").read_text()
+    text = (directory / HELPERS).read_text()
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     found = re.findall(r"\(\s*\*\s*(?:const\s+)?(\w+)\)\([^;]*?\)\s*=\s*\(void \*\)\s*(\d+);", text)
     return {name: int(number) for name, number in found}
@@ -79,27 +79,27 @@ def core_relocations(data: bytes) -> Iterator[tuple[str, int, str, str, int]]:
     """Each relocation of CO-RE of an object: section, offset, type, access string, kind (``struct bpf_core_relo``)."""
     from elftools.elf.elffile import ELFFile
 
-    section = ELFFile(io.BytesIO(data)).get_section_by_name(".BTF.ext")
+    elf = ELFFile(io.BytesIO(data))
+    section = elf.get_section_by_name(".BTF.ext")
     if section is None:
         return
     content = section.data()
-    head = struct.unpack_from("6I", content, 4)
-    length = struct.unpack_from("I", content, 4)[0]
-    if length < 32:
+    order = "<" if elf.little_endian else ">"
+    (length,) = struct.unpack_from(f"{order}I", content, 4)
+    if length < 32:  # struct btf_ext_header without what CO-RE needs
         return
-    start, size = struct.unpack_from("2I", content, 24)
-    assert head[0] == length
+    start, size = struct.unpack_from(f"{order}2I", content, 24)
     btf = parse_sections(btf_bytes(data, "object"))
     at, end = length + start, length + start + size
-    row = struct.unpack_from("I", content, at)[0] if size else 0
-    assert row in (0, _CORE_RELOCATION.size)
+    row = struct.Struct(f"{order}4I")
+    assert not size or struct.unpack_from(f"{order}I", content, at) == (row.size,)
     at += 4
     while at < end:
-        name, count = struct.unpack_from("2I", content, at)
+        name, count = struct.unpack_from(f"{order}2I", content, at)
         at += 8
         for _ in range(count):
-            offset, type_id, access, kind = _CORE_RELOCATION.unpack_from(content, at)
-            at += _CORE_RELOCATION.size
+            offset, type_id, access, kind = row.unpack_from(content, at)
+            at += row.size
             yield btf.string(name, 0), offset, _shape(btf, type_id), btf.string(access, 0), kind
 
 

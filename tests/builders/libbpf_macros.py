@@ -33,10 +33,13 @@ REGISTERS = {
         "struct user_pt_regs { unsigned long regs[32], orig_a0, csr_era; };"
         " struct pt_regs { unsigned long regs[32], orig_a0, csr_era; };"
     ),
-    "sparc": "struct pt_regs { unsigned long u_regs[16], tstate, pc; };",
+    "sparc": (
+        "enum { UREG_I0 = 8, UREG_I1, UREG_I2, UREG_I3, UREG_I4, UREG_I5, UREG_I6, UREG_FP = UREG_I6, UREG_I7 };"
+        " struct pt_regs { unsigned long u_regs[16], tstate, pc; };"
+    ),
     "arc": (
-        "struct user_regs_struct { struct { unsigned long ret, fp, blink, r0, r1, r2, r3, r4, r5, r6, r7; } scratch;"
-        " unsigned long sp; }; struct pt_regs { struct user_regs_struct user_regs; };"
+        "struct user_regs_struct { struct { unsigned long ret, fp, blink, sp, r0, r1, r2, r3, r4, r5, r6, r7; }"
+        " scratch; }; struct pt_regs { struct user_regs_struct user_regs; };"
     ),
 }
 """The members of each architecture's registers that the kernel calls so; ``-user``: as the C library's headers do."""

@@ -164,7 +164,7 @@ struct pt_regs___arm64 {
 #elif defined(bpf_target_s390)
 
 struct pt_regs___s390 {
-	long orig_gpr2;
+	unsigned long orig_gpr2;
 } __attribute__((__preserve_access_index__));
 #define ___bpf_first_syscall_arg struct pt_regs___s390
 #define __PT_REGS_CAST(x) ((const user_pt_regs *)(x))
@@ -387,7 +387,7 @@ struct pt_regs___riscv {
 #if defined(___bpf_first_syscall_arg)
 #define PT_REGS_PARM1_CORE_SYSCALL(x) \
 	BPF_CORE_READ((const ___bpf_first_syscall_arg *)(x), __PT_PARM1_SYSCALL_REG)
-#define PT_REGS_PARM1_SYSCALL(x) PT_REGS_PARM1_CORE_SYSCALL(x)
+#define PT_REGS_PARM1_SYSCALL(x) (((const ___bpf_first_syscall_arg *)(x))->__PT_PARM1_SYSCALL_REG)
 #else
 #define PT_REGS_PARM1_CORE_SYSCALL(x) ___bpf_reg_core(x, __PT_PARM1_SYSCALL_REG)
 #define PT_REGS_PARM1_SYSCALL(x) ___bpf_reg(x, __PT_PARM1_SYSCALL_REG)
@@ -474,7 +474,14 @@ struct pt_regs___riscv {
  * bytes is in one element of the context, one of 16 in two. At most six arguments.
  */
 #define ___bpf_slots(t) (sizeof(t) <= 8 ? 1 : 2)
-#define ___bpf_as(t, word, n, from...) ({ union { word ___in[n]; t ___out; } ___u = { .___in = { from } }; ___u.___out; })
+#define ___bpf_as(t, word, n, from...) \
+	({ \
+		union { \
+			word ___in[n]; \
+			t ___out; \
+		} ___u = { .___in = { from } }; \
+		___u.___out; \
+	})
 #define ___bpf_arg(t, n) \
 	__builtin_choose_expr(sizeof(t) == 1, ___bpf_as(t, __u8, 1, ctx[n]), \
 	__builtin_choose_expr(sizeof(t) == 2, ___bpf_as(t, __u16, 1, ctx[n]), \
