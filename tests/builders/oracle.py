@@ -7,6 +7,7 @@ two ways cannot stand in one; what comes a second time is parsed in a second one
 from __future__ import annotations
 
 import ctypes
+import importlib
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -53,6 +54,9 @@ def sources(blob: Blob) -> list[Source]:
 
 def _head(text: bytes) -> bytes:
     """A function up to its body, the first brace outside of parentheses: none here returns a type that it defines."""
+    head = text.partition(b"{")[0]
+    if head.count(b"(") == head.count(b")"):
+        return head
     depth = 0
     for piece in pieces(text):
         depth += (piece.spelling == b"(") - (piece.spelling == b")")
@@ -77,9 +81,28 @@ def units(found: Sequence[Source]) -> Iterator[tuple[list[int], list[int]]]:
         if not turn:
             yield new, new
             continue
-        own = {key for number in new for key in _keys(found[number])}
-        first = (number for number in rest[0] if own.isdisjoint(_keys(found[number])))
-        yield sorted((*first, *new)), new
+        yield sorted({*new, *_closure(found, rest[0], new)}), new
+
+
+def _closure(found: Sequence[Source], known: Sequence[int], wanted: Sequence[int]) -> set[int]:
+    """Those of the declarations *known* that the *wanted* ones refer to and do not declare themselves."""
+    names: dict[bytes, list[int]] = {}
+    tags: dict[bytes, int] = {}
+    for number in known:
+        for name in found[number].found.names:
+            names.setdefault(name, []).append(number)
+        tags.update((tag, number) for tag in found[number].found.tags)
+    own = {key for number in wanted for key in _keys(found[number])}
+    closure: set[int] = set()
+    todo = list(wanted)
+    while todo:
+        one = found[todo.pop()].found
+        needed = {number for word in one.words for number in names.get(word, ())}
+        needed.update(tags[tag] for tag in one.strong | one.weak if tag in tags)
+        more = [number for number in needed - closure if own.isdisjoint(_keys(found[number]))]
+        closure.update(more)
+        todo += more
+    return closure
 
 
 def _keys(source: Source) -> list[tuple[str, bytes]]:
@@ -125,9 +148,8 @@ _VISITOR = ctypes.CFUNCTYPE(ctypes.c_int, _Cursor, _Cursor, ctypes.c_void_p)
 
 
 def _library() -> ctypes.CDLL:
-    from clang import cindex
-
-    lib = ctypes.CDLL(cindex.conf.get_filename())
+    conf = importlib.import_module("clang.cindex").conf
+    lib = ctypes.CDLL(conf.get_filename())
     for name, result, arguments in (
         ("clang_createIndex", ctypes.c_void_p, (ctypes.c_int, ctypes.c_int)),
         ("clang_parseTranslationUnit", ctypes.c_void_p, None),
@@ -173,7 +195,7 @@ def _cursors(text: bytes) -> Iterator[tuple[int, int, bytes]]:
             name = lib.clang_getCursorSpelling(cursor)
             raw = lib.clang_getCString(name)
             lib.clang_disposeString(name)
-            if raw and b"(" not in raw and b" " not in raw:
+            if raw and text.startswith(raw, offset.value):  # an unnamed record is called like its typedef
                 found.append((offset.value, where, raw))
         return _RECURSE if where == 1 else _CONTINUE
 
