@@ -22,6 +22,8 @@ FLAGS = ("-target", "bpf", "-std=gnu11", "-fms-extensions", "-Wno-everything", "
 _RECORDS = (2, 3)
 _ENUM, _FIELD, _CONSTANT, _FUNCTION, _VARIABLE, _TYPEDEF = 5, 6, 7, 8, 9, 20
 _CONTINUE, _RECURSE = 1, 2
+_REFUSED = 3
+_ERROR = 3
 
 
 class Source(NamedTuple):
@@ -39,6 +41,8 @@ class Names(NamedTuple):
     names: set[bytes]
     tags: set[bytes]
     members: set[bytes]
+    refused: bool
+    """Whether the compiler finds an error in it: headers contradict each other, and assembler's macros are no C."""
 
 
 def sources(blob: Blob) -> list[Source]:
@@ -113,7 +117,7 @@ def _keys(source: Source) -> list[tuple[str, bytes]]:
 
 def parsed(found: Sequence[Source]) -> list[Names]:
     """What libclang finds in each."""
-    result = [Names(set(), set(), set()) for _ in found]
+    result = [Names(set(), set(), set(), False) for _ in found]
     for numbers, new in units(found):
         wanted = set(new)
         starts, parts, at = [], [], 0
@@ -123,8 +127,13 @@ def parsed(found: Sequence[Source]) -> list[Names]:
             at += len(parts[-1])
         for offset, where, name in _cursors(b"".join(parts)):
             number = numbers[bisect_right(starts, offset) - 1]
-            if number in wanted:
-                result[number][where].add(name)
+            if number not in wanted:
+                continue
+            if where == _REFUSED:
+                result[number] = result[number]._replace(refused=True)
+            else:
+                sets = result[number][:3]
+                sets[where].add(name)
     return result
 
 
@@ -163,6 +172,11 @@ def _library() -> ctypes.CDLL:
         ("clang_visitChildren", ctypes.c_uint, (_Cursor, _VISITOR, ctypes.c_void_p)),
         ("clang_disposeTranslationUnit", None, (ctypes.c_void_p,)),
         ("clang_disposeIndex", None, (ctypes.c_void_p,)),
+        ("clang_getNumDiagnostics", ctypes.c_uint, (ctypes.c_void_p,)),
+        ("clang_getDiagnostic", ctypes.c_void_p, None),
+        ("clang_getDiagnosticSeverity", ctypes.c_int, (ctypes.c_void_p,)),
+        ("clang_getDiagnosticLocation", _Location, (ctypes.c_void_p,)),
+        ("clang_disposeDiagnostic", None, (ctypes.c_void_p,)),
     ):
         function = getattr(lib, name)
         function.restype = result
@@ -172,7 +186,7 @@ def _library() -> ctypes.CDLL:
 
 
 def _cursors(text: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """(offset, 0 for a name, 1 for a tag, 2 for a member; the name) of all that a translation unit declares."""
+    """(offset, 0 for a name, 1 for a tag, 2 for a member, or 3 for an error; the name) of all in a translation unit."""
     lib = _library()
     index = ctypes.c_void_p(lib.clang_createIndex(0, 0))
     flags = (ctypes.c_char_p * len(FLAGS))(*(flag.encode() for flag in FLAGS))
@@ -200,6 +214,13 @@ def _cursors(text: bytes) -> Iterator[tuple[int, int, bytes]]:
         return _RECURSE if where == 1 else _CONTINUE
 
     lib.clang_visitChildren(lib.clang_getTranslationUnitCursor(unit), _VISITOR(visit), None)
+    for number in range(lib.clang_getNumDiagnostics(unit)):
+        diagnostic = ctypes.c_void_p(lib.clang_getDiagnostic(unit, ctypes.c_uint(number)))
+        if lib.clang_getDiagnosticSeverity(diagnostic) >= _ERROR:
+            where = lib.clang_getDiagnosticLocation(diagnostic)
+            lib.clang_getFileLocation(where, None, None, None, place)
+            found.append((offset.value, _REFUSED, b""))
+        lib.clang_disposeDiagnostic(diagnostic)
     lib.clang_disposeTranslationUnit(unit)
     lib.clang_disposeIndex(index)
     yield from found
