@@ -7,6 +7,7 @@ two ways cannot stand in one; what comes a second time is parsed in a second one
 from __future__ import annotations
 
 import ctypes
+import importlib
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,8 @@ FLAGS = ("-target", "bpf", "-std=gnu11", "-fms-extensions", "-Wno-everything", "
 _RECORDS = (2, 3)
 _ENUM, _FIELD, _CONSTANT, _FUNCTION, _VARIABLE, _TYPEDEF = 5, 6, 7, 8, 9, 20
 _CONTINUE, _RECURSE = 1, 2
+_REFUSED = 3
+_ERROR = 3
 
 
 class Source(NamedTuple):
@@ -38,6 +41,8 @@ class Names(NamedTuple):
     names: set[bytes]
     tags: set[bytes]
     members: set[bytes]
+    refused: bool
+    """Whether the compiler finds an error in it: headers contradict each other, and assembler's macros are no C."""
 
 
 def sources(blob: Blob) -> list[Source]:
@@ -53,6 +58,9 @@ def sources(blob: Blob) -> list[Source]:
 
 def _head(text: bytes) -> bytes:
     """A function up to its body, the first brace outside of parentheses: none here returns a type that it defines."""
+    head = text.partition(b"{")[0]
+    if head.count(b"(") == head.count(b")"):
+        return head
     depth = 0
     for piece in pieces(text):
         depth += (piece.spelling == b"(") - (piece.spelling == b")")
@@ -77,9 +85,28 @@ def units(found: Sequence[Source]) -> Iterator[tuple[list[int], list[int]]]:
         if not turn:
             yield new, new
             continue
-        own = {key for number in new for key in _keys(found[number])}
-        first = (number for number in rest[0] if own.isdisjoint(_keys(found[number])))
-        yield sorted((*first, *new)), new
+        yield sorted({*new, *_closure(found, rest[0], new)}), new
+
+
+def _closure(found: Sequence[Source], known: Sequence[int], wanted: Sequence[int]) -> set[int]:
+    """Those of the declarations *known* that the *wanted* ones refer to and do not declare themselves."""
+    names: dict[bytes, list[int]] = {}
+    tags: dict[bytes, int] = {}
+    for number in known:
+        for name in found[number].found.names:
+            names.setdefault(name, []).append(number)
+        tags.update((tag, number) for tag in found[number].found.tags)
+    own = {key for number in wanted for key in _keys(found[number])}
+    closure: set[int] = set()
+    todo = list(wanted)
+    while todo:
+        one = found[todo.pop()].found
+        needed = {number for word in one.words for number in names.get(word, ())}
+        needed.update(tags[tag] for tag in one.strong | one.weak if tag in tags)
+        more = [number for number in needed - closure if own.isdisjoint(_keys(found[number]))]
+        closure.update(more)
+        todo += more
+    return closure
 
 
 def _keys(source: Source) -> list[tuple[str, bytes]]:
@@ -90,7 +117,7 @@ def _keys(source: Source) -> list[tuple[str, bytes]]:
 
 def parsed(found: Sequence[Source]) -> list[Names]:
     """What libclang finds in each."""
-    result = [Names(set(), set(), set()) for _ in found]
+    result = [Names(set(), set(), set(), False) for _ in found]
     for numbers, new in units(found):
         wanted = set(new)
         starts, parts, at = [], [], 0
@@ -100,8 +127,13 @@ def parsed(found: Sequence[Source]) -> list[Names]:
             at += len(parts[-1])
         for offset, where, name in _cursors(b"".join(parts)):
             number = numbers[bisect_right(starts, offset) - 1]
-            if number in wanted:
-                result[number][where].add(name)
+            if number not in wanted:
+                continue
+            if where == _REFUSED:
+                result[number] = result[number]._replace(refused=True)
+            else:
+                sets = result[number][:3]
+                sets[where].add(name)
     return result
 
 
@@ -125,9 +157,8 @@ _VISITOR = ctypes.CFUNCTYPE(ctypes.c_int, _Cursor, _Cursor, ctypes.c_void_p)
 
 
 def _library() -> ctypes.CDLL:
-    from clang import cindex
-
-    lib = ctypes.CDLL(cindex.conf.get_filename())
+    conf = importlib.import_module("clang.cindex").conf
+    lib = ctypes.CDLL(conf.get_filename())
     for name, result, arguments in (
         ("clang_createIndex", ctypes.c_void_p, (ctypes.c_int, ctypes.c_int)),
         ("clang_parseTranslationUnit", ctypes.c_void_p, None),
@@ -141,6 +172,11 @@ def _library() -> ctypes.CDLL:
         ("clang_visitChildren", ctypes.c_uint, (_Cursor, _VISITOR, ctypes.c_void_p)),
         ("clang_disposeTranslationUnit", None, (ctypes.c_void_p,)),
         ("clang_disposeIndex", None, (ctypes.c_void_p,)),
+        ("clang_getNumDiagnostics", ctypes.c_uint, (ctypes.c_void_p,)),
+        ("clang_getDiagnostic", ctypes.c_void_p, None),
+        ("clang_getDiagnosticSeverity", ctypes.c_int, (ctypes.c_void_p,)),
+        ("clang_getDiagnosticLocation", _Location, (ctypes.c_void_p,)),
+        ("clang_disposeDiagnostic", None, (ctypes.c_void_p,)),
     ):
         function = getattr(lib, name)
         function.restype = result
@@ -150,7 +186,7 @@ def _library() -> ctypes.CDLL:
 
 
 def _cursors(text: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """(offset, 0 for a name, 1 for a tag, 2 for a member; the name) of all that a translation unit declares."""
+    """(offset, 0 for a name, 1 for a tag, 2 for a member, or 3 for an error; the name) of all in a translation unit."""
     lib = _library()
     index = ctypes.c_void_p(lib.clang_createIndex(0, 0))
     flags = (ctypes.c_char_p * len(FLAGS))(*(flag.encode() for flag in FLAGS))
@@ -173,11 +209,18 @@ def _cursors(text: bytes) -> Iterator[tuple[int, int, bytes]]:
             name = lib.clang_getCursorSpelling(cursor)
             raw = lib.clang_getCString(name)
             lib.clang_disposeString(name)
-            if raw and b"(" not in raw and b" " not in raw:
+            if raw and text.startswith(raw, offset.value):  # an unnamed record is called like its typedef
                 found.append((offset.value, where, raw))
         return _RECURSE if where == 1 else _CONTINUE
 
     lib.clang_visitChildren(lib.clang_getTranslationUnitCursor(unit), _VISITOR(visit), None)
+    for number in range(lib.clang_getNumDiagnostics(unit)):
+        diagnostic = ctypes.c_void_p(lib.clang_getDiagnostic(unit, ctypes.c_uint(number)))
+        if lib.clang_getDiagnosticSeverity(diagnostic) >= _ERROR:
+            where = lib.clang_getDiagnosticLocation(diagnostic)
+            lib.clang_getFileLocation(where, None, None, None, place)
+            found.append((offset.value, _REFUSED, b""))
+        lib.clang_disposeDiagnostic(diagnostic)
     lib.clang_disposeTranslationUnit(unit)
     lib.clang_disposeIndex(index)
     yield from found
