@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from builders.compilers import Clang, compilers
+from builders.compilers import Clang
 from kheaders.clang import diagnostics
 from kheaders.clang.diagnostics import Diagnostic
 
@@ -29,7 +29,6 @@ STYLES = [
 
 
 @pytest.mark.parametrize("style", STYLES, ids=" ".join)
-@pytest.mark.parametrize("clang", compilers(), ids=lambda clang: clang.name)
 def test_every_way_of_printing(clang: Clang, style: list[str]) -> None:
     command = [*clang.argv, "-target", "bpf", *style, "-x", "c", "-c", "-", "-o", "/dev/null"]
     missing = subprocess.run(command, input=PROGRAM, capture_output=True).stderr.decode()
