@@ -61,7 +61,7 @@ def readings(text: bytes) -> None:
     is_list(found)
     mentioned(text)
     included(text, lambda name: True)
-    counting(text, {}.get)
+    counting(text, lambda name: None)
     read(text, None, ())
 
 
