@@ -124,8 +124,8 @@ def downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def opened(tmp_path: Path, kernel: str | None = None) -> Context:
     """A context with a store of its own, on a machine that runs another kernel than RELEASE."""
     root = FakeRoot(tmp_path, release="6.1.0-8-amd64")
-    places = {"store": str(tmp_path / "store"), "cache": str(tmp_path / "cache")}
-    return Context.open(kernel=kernel, sysroot=root.path, **places)
+    store, cache = str(tmp_path / "store"), str(tmp_path / "cache")
+    return Context.open(kernel=kernel, sysroot=root.path, store=store, cache=cache)
 
 
 def test_a_compile_with_a_stand_in_says_so(
@@ -139,8 +139,8 @@ def test_a_compile_with_a_stand_in_says_so(
     result = Compiled(b"", Result((), 0, b"", "", 0.0), "memory", RELEASE)
     monkeypatch.setattr(Context, "compile", lambda *_, **__: result)
     (tmp_path / "p.c").write_text("")
-    words = ("compile", "--kernel", RELEASE, "--sysroot", str(tmp_path / "root"), str(tmp_path / "p.c"))
-    words += ("--store", str(tmp_path / "store"), "--cache", str(tmp_path / "cache"), "-o", str(tmp_path / "p.o"))
+    words = ["compile", "--kernel", RELEASE, "--sysroot", str(tmp_path / "root"), str(tmp_path / "p.c")]
+    words += ["--store", str(tmp_path / "store"), "--cache", str(tmp_path / "cache"), "-o", str(tmp_path / "p.o")]
     told = run(*words).err
     assert f"headers of {RELEASE}, a stand-in" in told and "6.1.0-8-amd64" in told and "--core" in told
     assert run(*words, "--core").err == ""
