@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from builders import deb
 from builders.cli import Run
+from builders.deb import below, deb, fields_of
+from builders.mini import mini
+from builders.root import FakeRoot
 from kheaders.api import Context
 from kheaders.clang.job import Result
 from kheaders.compile import Compiled
@@ -105,30 +107,46 @@ def test_progress_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch, own_surrou
     assert "downloading packages" in seen.getvalue()
 
 
-def test_a_compile_with_a_stand_in_says_so(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+RELEASE = "6.1.0-9-amd64"
+
+
+@pytest.fixture
+def downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What apt would download is one package with headers of RELEASE for x86."""
+    name = f"linux-headers-{RELEASE}"
+    tree = below(f"usr/src/{name}", mini(RELEASE))
+    data = deb(fields_of(name, "1-1", "amd64"), tree, {f"lib/modules/{RELEASE}/build": f"/usr/src/{name}"})
+    path = tmp_path / f"{name}_1-1_amd64.deb"
+    path.write_bytes(data)
+    monkeypatch.setattr("kheaders.fetching.download", lambda *_, **__: Fetched(RELEASE, (path,), "bookworm"))
+
+
+def opened(tmp_path: Path, kernel: str | None = None) -> Context:
+    """A context with a store of its own, on a machine that runs another kernel than RELEASE."""
+    root = FakeRoot(tmp_path, release="6.1.0-8-amd64")
+    store, cache = str(tmp_path / "store"), str(tmp_path / "cache")
+    return Context.open(kernel=kernel, sysroot=root.path, store=store, cache=cache)
+
+
+def test_a_compile_with_a_stand_in_says_so(
+    run: Run, tmp_path: Path, downloaded: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Members lie as in the kernel that the headers are of; with --core a loader moves each access."""
-    data = deb.debian()
-    paths = deb.write(tmp_path / "packages", data)
-    release = deb.RELEASE
-    monkeypatch.setattr("kheaders.fetching.download", lambda *_, **__: Fetched(release, tuple(paths), "bookworm"))
-    context = Context.open()
-    fetched = context.fetch(architecture="amd64")
-    assert fetched.stand_in and fetched.release == release
-    assert context.stand_in(release) == (HERE if context.kernel.srcarch == "x86" else None)
-    assert context.stand_in(HERE) is None and context.stand_in(None) is None
-    if context.kernel.srcarch == "x86":
-        result = Compiled(b"", Result((), 0, b"", "", 0.0), "memory", release)
-        monkeypatch.setattr(Context, "compile", lambda *_, **__: result)
-        (tmp_path / "p.c").write_text("")
-        words = ("compile", "--kernel", release, str(tmp_path / "p.c"), "-o", str(tmp_path / "p.o"))
-        told = run(*words).err
-        assert f"headers of {release}, a stand-in" in told and HERE in told and "--core" in told
-        assert run(*words, "--core").err == ""
+    context = opened(tmp_path)
+    assert context.fetch().stand_in
+    assert context.stand_in(RELEASE) == "6.1.0-8-amd64"
+    assert context.stand_in("6.1.0-8-amd64") is None and context.stand_in(None) is None
+    result = Compiled(b"", Result((), 0, b"", "", 0.0), "memory", RELEASE)
+    monkeypatch.setattr(Context, "compile", lambda *_, **__: result)
+    (tmp_path / "p.c").write_text("")
+    words = ["compile", "--kernel", RELEASE, "--sysroot", str(tmp_path / "root"), str(tmp_path / "p.c")]
+    words += ["--store", str(tmp_path / "store"), "--cache", str(tmp_path / "cache"), "-o", str(tmp_path / "p.o")]
+    told = run(*words).err
+    assert f"headers of {RELEASE}, a stand-in" in told and "6.1.0-8-amd64" in told and "--core" in told
+    assert run(*words, "--core").err == ""
 
 
-def test_headers_that_were_asked_for_are_no_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = deb.write(tmp_path / "packages", deb.debian())
-    monkeypatch.setattr("kheaders.fetching.download", lambda *_, **__: Fetched(deb.RELEASE, tuple(paths), "bookworm"))
-    context = Context.open(kernel=deb.RELEASE)
-    assert not context.fetch(architecture="amd64").stand_in
-    assert context.stand_in(deb.RELEASE) is None
+def test_headers_that_were_asked_for_are_no_stand_in(tmp_path: Path, downloaded: None) -> None:
+    context = opened(tmp_path, RELEASE)
+    assert not context.fetch().stand_in
+    assert context.stand_in(RELEASE) is None

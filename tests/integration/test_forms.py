@@ -25,9 +25,9 @@ from kheaders.clang.job import Job, Result, execute
 from kheaders.forms.directory import DirectoryForm, extract
 from kheaders.forms.pch import Options
 from kheaders.forms.pchshelf import Shelf
-from kheaders.headers.chain import MACHINES
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.markers import reached
+from kheaders.kernel import MACHINES
 from kheaders.objects import compare
 from kheaders.precompiled import PchAttempt, attempt_pch
 from kheaders.store import Store
