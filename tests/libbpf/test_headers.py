@@ -283,7 +283,7 @@ def test_self_tests_of_the_kernel(tmp_path: Path) -> None:
     chosen = sorted(below.glob("progs/*.c"))[::EVERY] + sorted(source.rglob("*.bpf.c"))[::2]
     words = ["-w", "-D__TARGET_ARCH_x86", "-idirafter", "/usr/include"]
     words += ["-idirafter", f"/usr/include/{sysconfig.get_config_var('MULTIARCH')}"]
-    argv_of = clangs()[0].argv
+    argv_of = clangs()[-1].argv  # one of the system, if there is one: zig has no headers of C's own for this target
 
     def both(path: Path) -> tuple[str, str]:
         places = [path.parent, below, tmp_path, source / "tools/include/uapi"]
