@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -196,9 +197,15 @@ def test_prototypes_are_those_of_the_newest_kernels_manual() -> None:
     once = {name: (kind, parameters.replace("\n *", " ")) for kind, name, parameters in found if names.count(name) == 1}
     assert len(once) > 190
     lines = [f"#define {name} {other}" for name, other in CONTEXTS.items()]
+    lines += [f"typedef __{sign}{bits} {sign}{bits};" for sign in "us" for bits in (8, 16, 32, 64)]
+    lines.append("typedef unsigned long size_t;")
+    # a program's map is a variable of a type of its own
     tags = {tag for _, parameters in once.values() for tag in re.findall(r"struct (\w+)", parameters)}
     lines += [f"struct {tag};" for tag in sorted(tags)]
-    lines += [f"{kind}(*manual_{name}){parameters};" for name, (kind, parameters) in once.items()]
+    lines += [
+        f"{kind}(*manual_{name}){parameters.replace('struct bpf_map *', 'void *')};"
+        for name, (kind, parameters) in once.items()
+    ]
     assert retyped("\n".join(lines) + "\n", list(once), "manual_") == set()
 
 
@@ -223,10 +230,10 @@ def same(argv: tuple[str, ...], programs: macros.Programs, theirs: Path, *words:
     right = refused_lines(argv, programs.text(), *words, *QUIET, includes=[OURS])
     assert programs.names(right - left) == set(), "refused with ours only"
     text = programs.text(left)
-    both = [compiled(argv, text, *words, *QUIET, includes=[place]) for place in (theirs, OURS)]
-    assert isinstance(both[0], bytes), both[0]
-    assert isinstance(both[1], bytes), both[1]
-    assert differences(*both) == []
+    one, other = (compiled(argv, text, *words, *QUIET, includes=[place]) for place in (theirs, OURS))
+    assert isinstance(one, bytes), one
+    assert isinstance(other, bytes), other
+    assert differences(one, other) == []
     return programs.names(left - right)
 
 
@@ -271,13 +278,12 @@ def test_self_tests_of_the_kernel(tmp_path: Path) -> None:
         pytest.skip(f"no programs or no kernel: {error}")
     (tmp_path / "btf").write_bytes(btf)
     with (tmp_path / "vmlinux.h").open("wb") as file:
-        argv = [bpftool, "btf", "dump", "file", tmp_path / "btf", "format", "c"]
-        subprocess.run(argv, stdout=file, check=True)
+        subprocess.run([bpftool, "btf", "dump", "file", tmp_path / "btf", "format", "c"], stdout=file, check=True)
     below = source / libbpf.SELF_TESTS
     chosen = sorted(below.glob("progs/*.c"))[::EVERY] + sorted(source.rglob("*.bpf.c"))[::2]
     words = ["-w", "-D__TARGET_ARCH_x86", "-idirafter", "/usr/include"]
-    words += ["-idirafter", f"/usr/include/{libbpf.sysconfig.get_config_var('MULTIARCH')}"]
-    argv_of = clangs()[0].argv
+    words += ["-idirafter", f"/usr/include/{sysconfig.get_config_var('MULTIARCH')}"]
+    argv_of = clangs()[-1].argv  # one of the system, if there is one: zig has no headers of C's own for this target
 
     def both(path: Path) -> tuple[str, str]:
         places = [path.parent, below, tmp_path, source / "tools/include/uapi"]
