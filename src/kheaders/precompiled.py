@@ -17,7 +17,7 @@ from kheaders.forms.pchshelf import Pch, Shelf
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.markers import MARKER, reached
 from kheaders.interface import program as programs
-from kheaders.slicing import user_directories, with_options
+from kheaders.slicing import places, with_options
 
 
 class PchAttempt(NamedTuple):
@@ -89,9 +89,10 @@ def compile_with(
     missing = form.missing(program, _own_headers(compiler))
     if missing:
         return PchAttempt(None, f"the PCH lacks {missing[0]}")
-    place, directories = _places(job)
+    place, directories = places(job)
     # Macros of the command line were looked at when the PCH was chosen.
-    own = own_macros(with_options(text, job._replace(defines=(), extra=without_defines(job.extra))), place, directories)
+    given = with_options(text, job._replace(defines=(), extra=without_defines(job.extra)))
+    own = own_macros(given, place, directories, job.last.text)
     layer = form.names.layer(program.includes)
     why = form.names.obstacle(program, own, layer)
     if why:
@@ -109,14 +110,8 @@ def _located(shelf: Shelf, options: Options, headers: Callable[[], HeaderSet | N
 
 
 def _read(job: Job, text: bytes) -> programs.Program:
-    place, directories = _places(job)
-    return programs.read(with_options(text, job), place, directories)
-
-
-def _places(job: Job) -> tuple[str, list[str]]:
-    """Where the program's own headers are looked for: beside it, and in these directories."""
-    place = os.fspath(job.source.parent) if isinstance(job.source, Path) else "."
-    return place, [*job.includes, *user_directories(job.extra)]
+    place, directories = places(job)
+    return programs.read(with_options(text, job), place, directories, last=job.last.text)
 
 
 def _own_headers(compiler: Compiler) -> list[str]:

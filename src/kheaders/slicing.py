@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kheaders.clang.find import Compiler
 from kheaders.clang.job import Job, Result, begun, execute
@@ -17,6 +18,10 @@ from kheaders.interface.program import Program
 from kheaders.interface.slice import Needs, Slice
 from kheaders.patterns import pattern
 
+if TYPE_CHECKING:
+    from kheaders.retyping import Retyper
+
+VMLINUX = "vmlinux.h"
 ROUNDS = 4
 """How often a slice is cut for one program at most; each round adds what the compiler missed."""
 
@@ -36,6 +41,8 @@ class SliceAttempt(NamedTuple):
     """None where no compile was worth trying."""
     reason: str
     """Why the slice would not do, in one line; empty if it did."""
+    final: bool = False
+    """Whether no other form can do better."""
 
     @property
     def ok(self) -> bool:
@@ -52,14 +59,26 @@ class SliceAttempt(NamedTuple):
         )
 
 
-def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework: Rework | None = None) -> SliceAttempt:
-    """Compile *job*, whose text is *text*, from a slice of *blob*. Raises BlobError, CompilerError, StoreError."""
+def attempt_slice(
+    blob: Blob,
+    compiler: Compiler,
+    job: Job,
+    text: bytes,
+    rework: Rework | None = None,
+    types: Callable[[], Retyper] | None = None,
+) -> SliceAttempt:
+    """Compile *job*, whose text is *text*, from a slice of *blob*.
+
+    *types* gives what a ``vmlinux.h`` is made with, for a program that includes one and has none. Raises BlobError,
+    BtfError, CompilerError, StoreError.
+    """
     form = SliceForm(blob, rework)
-    directories = [*job.includes, *user_directories(job.extra)]
-    place = os.fspath(job.source.parent) if isinstance(job.source, Path) else "."
+    place, directories = places(job)
     # a compiler takes as long to start as a slice to be cut
     with form.promise(compiler) as (served, give), begun(compiler, job, served.flags, served.pass_fds) as finish:
-        program = form.program(with_options(text, job), place, directories)
+        program = form.program(with_options(text, job), place, directories, job.last.text)
+        if types is not None and any(os.path.basename(name) == VMLINUX for name in program.includes):
+            return attempt_vmlinux(form, compiler, job, text, program, types())
         needs = Needs()
         piece = form.cut(program, needs)
         release = blob.meta.get("release")
@@ -82,10 +101,34 @@ def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework:
         needs = Needs(needs.names | more.names, needs.tags | more.tags)
         piece = form.cut(program, needs)
         result = _compile(form, compiler, job, piece)
-    reason = _reason(blob, compiler, program, piece, result)
+    reason = _reason(blob, compiler, job, program, piece, result)
     if reason and _EXPANDED in result.diagnostics:
         result = _compile(form, compiler, job, placed(blob, piece))
     return SliceAttempt(blob, program, piece, result, reason)
+
+
+def attempt_vmlinux(
+    form: SliceForm, compiler: Compiler, job: Job, text: bytes, program: Program, retyper: Retyper
+) -> SliceAttempt:
+    """Compile *job*, whose text is *text*, and which includes a ``vmlinux.h`` that it does not have.
+
+    As with bpftool's header accesses are marked for CO-RE, which takes debug information. Raises as attempt_slice.
+    """
+    from kheaders import vmlinux
+
+    job = job._replace(debug=True)
+    place, directories = places(job)
+    whole = with_options(text, job)
+    needs = Needs()
+    while True:
+        piece = vmlinux.cut(form.blob, retyper, whole, place, directories, job.last.text, needs)
+        with form.vmlinux(piece, vmlinux.named(program.includes), compiler) as served:
+            result = execute(compiler, job, served.flags, served.pass_fds)
+        more = lacking(result.diagnostics)
+        if result.ok or MARKER in result.diagnostics or (more.names <= needs.names and more.tags <= needs.tags):
+            reason = _reason(form.blob, compiler, job, program, piece, result)
+            return SliceAttempt(form.blob, program, piece, result, reason, final=True)
+        needs = Needs(needs.names | more.names, needs.tags | more.tags)
 
 
 def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Program, needs: Needs) -> Program:
@@ -131,12 +174,14 @@ def host_assembly(result: Result, attempt: SliceAttempt | None) -> HostAssembly:
     )
 
 
-def _reason(blob: Blob, compiler: Compiler, program: Program, piece: Slice, result: Result) -> str:
+def _reason(blob: Blob, compiler: Compiler, job: Job, program: Program, piece: Slice, result: Result) -> str:
     if result.ok and not reached(result.output):
         return ""
     if result.ok or MARKER in result.diagnostics:
         return "the program reaches inline assembly of the host's processor"
     release = blob.meta.get("release")
+    if why := no_header(job, result.diagnostics):
+        return why[0]
     if match := _NO_FILE.search(result.diagnostics):
         return f"kernel {release} has no header <{match[1]}>, nor has the program"
     lacks = lacking(result.diagnostics)
@@ -149,6 +194,22 @@ def _reason(blob: Blob, compiler: Compiler, program: Program, piece: Slice, resu
         if name not in program.declared and name not in program.defined:
             return f"{name!r} is declared nowhere in the headers of kernel {release}"
     return f"{compiler.name} refused the program"
+
+
+def no_header(job: Job, diagnostics: str) -> tuple[str, str] | None:
+    """(what, hint) where *diagnostics* miss a header that no kernel has; None where they don't."""
+    match = _NO_FILE.search(diagnostics)
+    if match is None:
+        return None
+    name = match[1]
+    if name.startswith("bpf/"):
+        have = f"those in {job.last.place} are without it" if job.last.place else "none of them are here"
+        hint = "install a libbpf that has it (Debian: libbpf-dev), or name its directory with -I"
+        return f"{name}: a header of libbpf's for programs, and {have}", hint
+    if os.path.basename(name) == VMLINUX:
+        hint = "run 'kheaders blob build', or write one: kheaders types > vmlinux.h"
+        return f"{name}: there is neither a blob nor BTF of the kernel to make it from", hint
+    return None
 
 
 def _declared_in(blob: Blob, name: str, visible: bytes) -> tuple[list[str], bool]:
@@ -180,6 +241,12 @@ def with_options(text: bytes, job: Job) -> bytes:
         elif word.startswith("-D"):
             lines.append(f"#define {word[2:].replace('=', ' ', 1)}")
     return "\n".join([*lines, ""]).encode("utf-8", "surrogateescape") + text if lines else text
+
+
+def places(job: Job) -> tuple[str, list[str]]:
+    """Where the program's own headers are looked for: beside it, and in these directories."""
+    place = os.fspath(job.source.parent) if isinstance(job.source, Path) else "."
+    return place, [*job.includes, *user_directories(job.extra)]
 
 
 def user_directories(extra: tuple[str, ...]) -> list[str]:

@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from kheaders.btf.cprint.vmlinux import HEAD, TAIL, alone
+from kheaders.btf.cprint.vmlinux import HEAD, TAIL, alone, header
 from kheaders.btf.kinds import Kind
 from kheaders.btf.model import Struct, Union
+from kheaders.btf.selection import Used, select
 from kheaders.btf.table import Btf
 from kheaders.c.declaration import names
 from kheaders.clang.flags import architecture, include_directories
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program, read
 from kheaders.interface.schema import KINDS, NAME_ROWS
-from kheaders.interface.slice import Cutter, Slice
+from kheaders.interface.slice import Cutter, Needs, Slice
 from kheaders.retyping import Retyper
 
 NAME = "vmlinux.h"
-LIBRARY = ("/usr/include", "/usr/local/include")
-"""Where libbpf's headers for programs lie; what they declare is not the kernel's to declare."""
-
 _INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"](?:[\w./-]*/)?vmlinux\.h[>\"][^\n]*", re.MULTILINE)
 _QUOTED = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*\"", re.MULTILINE)
 _MARKER = re.compile(rb"^# \d+ \"[^\"\n]*\"[ \d]*\n", re.MULTILINE)
@@ -38,14 +36,6 @@ _PACKED = re.compile(rb"\}\s*__attribute__\s*\(\(\s*(?:__)?packed(?:__)?\s*\)\)(
 _EMBEDDED = rb"\bstruct\s+%s\s+\w"
 _DEFINED = re.compile(rb"\bstruct\s+(?:__attribute__\s*\(\([^{;]*?\)\)\s*)*(\w+)\s*\{")
 _MEMBERS = NAME_ROWS.index("members")
-_TYPE = re.compile(rb"\b__[a-z]+(?:\d+)?\b")
-_WORDS = b"static inline void kheaders_words(void) { %s; }\n"
-_KNOWN = {
-    "bpf/bpf_helpers.h": _WORDS % b"__u8; __u16; __u32; __u64; __s8; __s16; __s32; __s64; __be16; __be32; __wsum",
-    "bpf/bpf_tracing.h": _WORDS % b"struct pt_regs regs; struct user_pt_regs user_regs",
-    "bpf/usdt.bpf.h": _WORDS % b"struct pt_regs regs; BPF_MAP_TYPE_HASH; BPF_MAP_TYPE_ARRAY; BPF_NOEXIST; BPF_ANY",
-}
-"""What libbpf's headers ask of the kernel at least."""
 _BUILTIN = "__builtin_"
 _LOCAL = re.compile(
     rb"(?:[;{}(,]|\b(?:static|const|volatile|register))\s*"
@@ -59,7 +49,7 @@ _WORD = re.compile(rb"[A-Za-z_]\w*")
 _ATTRIBUTE = re.compile(rb"\b(?:__attribute__|__typeof__|typeof)\s*\((?:[^()]|\([^()]*\)|\((?:[^()]|\([^()]*\))*\))*\)")
 _CALLED = re.compile(rb"(\w+)\s*\(")
 _LOOSE = ("prototype", "variable", "inline")
-_LIMIT = 1 << 22
+_HEAD = HEAD.replace("#define __VMLINUX_H__\n", "#define __VMLINUX_H__\n\n#pragma clang system_header\n").encode()
 _CORE = (
     "include/linux/kconfig.h",
     "include/linux/sched.h",
@@ -78,22 +68,49 @@ def wanted(text: bytes, directory: str | None = None, includes: Sequence[str] = 
     """Whether a program includes ``vmlinux.h``, by itself or by a header of its own."""
     if _INCLUDE.search(text):
         return True
-    return _QUOTED.search(text) is not None and any(
-        map(_is_this, read(text, directory, includes, foreign=_foreign).includes)
-    )
+    return _QUOTED.search(text) is not None and bool(named(read(text, directory, includes, foreign=_foreign).includes))
 
 
-def cut(blob: Blob, retyper: Retyper, text: bytes, directory: str | None, includes: Sequence[str] = ()) -> Slice:
-    """The header for the program *text*, which lies in *directory*. Raises BlobError, BtfError."""
-    bare = _SECTION.sub(b"", _INCLUDE.sub(b"", text))
+def lacking(text: bytes, directory: str | None, includes: Sequence[str]) -> bool:
+    """Whether a program includes a ``vmlinux.h``, by itself or by a header of its own, and has none."""
+    if b"vmlinux.h" not in text and not includes and _QUOTED.search(text) is None:
+        return False
+    return bool(named(read(text, directory, includes, foreign=_is_library).includes))
+
+
+def named(includes: Iterable[str]) -> tuple[str, ...]:
+    """Those of the names in include lines that mean ``vmlinux.h``."""
+    return tuple(filter(_is_this, includes))
+
+
+def cut(
+    blob: Blob,
+    retyper: Retyper,
+    text: bytes,
+    directory: str | None,
+    includes: Sequence[str] = (),
+    library: Callable[[str], bytes | None] = lambda name: None,
+    needs: Needs | None = None,
+) -> Slice:
+    """The header for the program *text*, which lies in *directory*; *library* gives the texts of libbpf's headers.
+
+    What *needs* adds is taken as if the program named it. Raises BlobError, BtfError.
+    """
+    bare = _SECTION.sub(b"", text)
     itself = read(bare, directory, includes, foreign=_foreign)
-    program = _read(bare, directory, includes)
+    program = _read(bare, directory, includes, library)
     # with a whole vmlinux.h, what a program points to is defined, and it may count on that: pointer + 1
     program = program._replace(strong=program.strong | itself.weak)
-    config = frozenset(str(option).encode() for option in blob.meta.get("config", ()))
-    search = include_directories(architecture(str(blob.meta.get("srcarch", "")), config))
+    search = _search(blob)
     # a type may be declared again, if it is the same: with bpftool's header it must be
     program = program._replace(declared=program.declared - _typedefs(blob, program.declared))
+    if needs is not None:
+        program = program._replace(
+            declared=program.declared - needs.names,
+            defined=program.defined - needs.tags,
+            words=program.words | needs.names | needs.tags,
+            strong=program.strong | needs.tags,
+        )
     piece = _whole(blob, retyper._replace(core=False), program, search)
     if retyper.btf is not None:
         piece = piece._replace(first=_unpacked(blob, retyper.btf, piece))
@@ -102,8 +119,44 @@ def cut(blob: Blob, retyper: Retyper, text: bytes, directory: str | None, includ
     for part in itself.texts:
         own.update((*_OWN.findall(part), *_EXTERN.findall(part), *_locals(part)))
     body = _MACRO.sub(lambda macro: b"" if macro[1] in own else macro[0], _MARKER.sub(b"", piece.text))
-    head = HEAD.replace("#define __VMLINUX_H__\n", "#define __VMLINUX_H__\n\n#pragma clang system_header\n")
-    return piece._replace(first=head.encode() + body + TAIL.encode(), last=b"", includes=())
+    answered = tuple(name for name in itself.includes if _header(blob, name, search) is not None)
+    return piece._replace(first=_HEAD + body + TAIL.encode(), last=b"", stubs={}, includes=answered)
+
+
+def from_btf(
+    btf: Btf,
+    text: bytes,
+    directory: str | None,
+    includes: Sequence[str] = (),
+    library: Callable[[str], bytes | None] = lambda name: None,
+) -> bytes:
+    """The header as :func:`cut` makes it, from types alone: there are no macros and no inline functions in it.
+
+    Raises BtfError.
+    """
+    itself = read(text, directory, includes, foreign=_foreign)
+    program = _read(text, directory, includes, library)
+    tags = (program.strong | itself.weak) - program.defined
+    used = Used(
+        program.words - program.declared,
+        tags,
+        program.weak - program.defined - tags,
+        program.calls.keys() - program.declared,
+        program.touched.union(*program.calls.values()),
+    )
+    return "".join(header(btf, select(btf, used))).encode()
+
+
+def _search(blob: Blob) -> tuple[str, ...]:
+    """The include directories of the blob's kernel."""
+    config = frozenset(str(option).encode() for option in blob.meta.get("config", ()))
+    return include_directories(architecture(str(blob.meta.get("srcarch", "")), config))
+
+
+def _header(blob: Blob, name: str, search: Sequence[str]) -> str | None:
+    """The path of the kernel's header that an include line calls *name*."""
+    paths = (os.path.normpath(f"{place}/{name}") for place in search)
+    return next((path for path in paths if path in blob.file_numbers), None)
 
 
 def _whole(blob: Blob, retyper: Retyper, program: Program, search: Sequence[str]) -> Slice:
@@ -111,7 +164,7 @@ def _whole(blob: Blob, retyper: Retyper, program: Program, search: Sequence[str]
     touched = program.touched.union(*program.calls.values())
     chosen = program
     while True:
-        headers = tuple(_headers(blob, chosen, search))
+        headers = (*program.includes, *_headers(blob, chosen, search))
         piece = Cutter(blob, search).cut(chosen._replace(includes=headers))
         piece = piece._replace(first=_without_loose(blob, piece, program))
         piece = retyper.apply(piece, chosen)
@@ -224,33 +277,11 @@ def _foreign(name: str) -> bool:
     return _is_library(name) or _is_this(name)
 
 
-def _read(text: bytes, directory: str | None, includes: Sequence[str]) -> Program:
+def _read(
+    text: bytes, directory: str | None, includes: Sequence[str], library: Callable[[str], bytes | None]
+) -> Program:
     """The program with those of libbpf's headers that it includes."""
-    seen: set[str] = set()
-    while True:
-        program = read(text, directory, includes, foreign=_foreign)
-        more = [name for name in program.includes if _is_library(name) and name not in seen]
-        if not more:
-            return program
-        for name in more:
-            seen.add(name)
-            text += b"\n" + _library(name, (*includes, *LIBRARY))
-
-
-def _library(name: str, places: Sequence[str]) -> bytes:
-    """What a header of libbpf's asks of the kernel, as a program's text; where it is not at hand, what all have."""
-    for place in places:
-        try:
-            with open(os.path.normpath(f"{place}/{name}"), "rb") as file:
-                data = file.read(_LIMIT)
-        except OSError:
-            continue
-        if name.endswith("helper_defs.h"):  # prototypes of all helpers; it declares the structs by itself
-            data = _WORDS % b"; ".join(sorted(set(_TYPE.findall(data))))
-        return _KNOWN.get(name, b"") + data.replace(
-            b'#include "bpf_helper_defs.h"', b"#include <bpf/bpf_helper_defs.h>"
-        )
-    return _KNOWN.get(name, b"")
+    return read(text, directory, includes, foreign=_is_this, last=library)
 
 
 def _headers(blob: Blob, program: Program, search: Sequence[str]) -> Iterator[str]:

@@ -118,6 +118,14 @@ def pch_flags(
     return _flags(arch, [stubs, compiler_include], ("-include-pch", pch), version)
 
 
+def vmlinux_flags(arch: Architecture, stubs: str, compiler_include: str, version: tuple[int, int] | None) -> list[str]:
+    """Flags for a program that takes the kernel's types from a ``vmlinux.h`` below *stubs*, as a build with libbpf has
+    them: nothing that the kernel's own headers would want to know is defined, lest the program's or libbpf's headers
+    take this for a compile of the kernel."""
+    flags = ["-target", target(arch), "-nostdinc", "-isystem", stubs, "-isystem", compiler_include]
+    return [*flags, f"-D__TARGET_ARCH_{arch.srcarch}", *_always(version)]
+
+
 def _flags(
     arch: Architecture, directories: list[str], first: tuple[str, str], version: tuple[int, int] | None
 ) -> list[str]:
@@ -128,9 +136,12 @@ def _flags(
     flags += ["-D__KERNEL__", "-D__BPF_TRACING__", "-DCC_USING_FENTRY", '-DKBUILD_MODNAME="kheaders"']
     flags += [f"-D{define}" for define in arch.defines]
     flags.append(f"-D__TARGET_ARCH_{arch.srcarch}")
-    if version is not None and version >= MS_EXTENSIONS_SINCE:
-        flags.append("-fms-extensions")
-    return [*flags, *COMMON, "-Werror=implicit-function-declaration"]
+    return [*flags, *_always(version)]
+
+
+def _always(version: tuple[int, int] | None) -> list[str]:
+    extensions = ["-fms-extensions"] if version is not None and version >= MS_EXTENSIONS_SINCE else []
+    return [*extensions, *COMMON, "-Werror=implicit-function-declaration"]
 
 
 def version_of(release: str | None) -> tuple[int, int] | None:

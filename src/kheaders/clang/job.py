@@ -16,6 +16,19 @@ TIMEOUT = 300.0
 """Seconds after which a compile counts as hung."""
 
 
+class Last(NamedTuple):
+    """Headers that are looked for after all others: what a compiler is told of them, and their texts."""
+
+    flags: tuple[str, ...] = ()
+    """Words that come after all of the user's."""
+    pass_fds: tuple[int, ...] = ()
+    """Descriptors that *flags* speak of."""
+    text: Callable[[str], bytes | None] = lambda name: None
+    """What a reader of programs needs to know of the header that include lines call so, or None."""
+    place: str = ""
+    """Where they lie, for messages; empty if there are none."""
+
+
 class Job(NamedTuple):
     """A program and how it is to be compiled; what the headers add comes from the form."""
 
@@ -32,6 +45,7 @@ class Job(NamedTuple):
     """Directories of the user's own headers, searched before the kernel's."""
     extra: tuple[str, ...] = ()
     """Further words, passed on as they are, last."""
+    last: Last = Last()
 
     def arguments(self) -> list[str]:
         """The job's own words on the command line."""
@@ -42,7 +56,7 @@ class Job(NamedTuple):
             words.append(f"-mcpu={self.mcpu}")
         words += [f"-D{define}" for define in self.defines]
         words += [f"-I{directory}" for directory in self.includes]
-        return [*words, *self.extra]
+        return [*words, *self.extra, *self.last.flags]
 
 
 class Result(NamedTuple):
@@ -101,7 +115,9 @@ def begun(
 
     with ExitStack() as stack:
         try:
-            wait = stack.enter_context(started(argv, input=text, pass_fds=pass_fds, timeout=TIMEOUT))
+            wait = stack.enter_context(
+                started(argv, input=text, pass_fds=(*pass_fds, *job.last.pass_fds), timeout=TIMEOUT)
+            )
         except ToolMissing as error:
             raise CompilerError(error.what, error.hint) from error
         yield finish

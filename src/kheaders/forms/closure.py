@@ -29,7 +29,8 @@ class Closure:
     """The headers that one program can reach, gathered while they are read or afterwards.
 
     The user's own headers are read from *user_directories* on disk and followed as well. *always* names headers that
-    the flags include. *serve* makes of each header's path and text what the compiler is to be given.
+    the flags include. *serve* makes of each header's path and text what the compiler is to be given. *last* gives the
+    texts of headers that are looked for after all others.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class Closure:
         user_directories: Iterable[str] = (),
         always: Iterable[str] = (),
         serve: Callable[[str, bytes], bytes] = lambda path, text: text,
+        last: Callable[[str], bytes | None] = lambda name: None,
     ) -> None:
         self._program = program
         self._directories = tuple(user_directories)
         self._always = tuple(always)
         self._serve = serve
+        self._last = last
         self._known: Mapping[str, bytes] | None = None
         self._begin({}, ())
 
@@ -129,6 +132,9 @@ class Closure:
                 self._todo.append((None, data))
                 if os.path.dirname(path) not in self._user:
                     self._user.append(os.path.dirname(path))
+        if (text := self._last(name)) is not None and name not in self._seen_user:
+            self._seen_user.add(name)
+            self._todo.append((None, text))
 
 
 def _joined(directory: str, name: str) -> str:

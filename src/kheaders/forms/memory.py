@@ -7,7 +7,7 @@ ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from kheaders.clang.find import Compiler
@@ -51,6 +51,10 @@ class MemoryForm:
             yield Served((*flags, *files.flags), files.pass_fds, complete=self._everything)
 
 
-def gathering(program: bytes, user_directories: tuple[str, ...] = ()) -> Closure:
+def gathering(
+    program: bytes,
+    user_directories: tuple[str, ...] = (),
+    last: Callable[[str], bytes | None] = lambda name: None,
+) -> Closure:
     """What gathers the headers for *program*; it may be offered them while they are read."""
-    return Closure(program, user_directories, (ALWAYS,), rewritten)
+    return Closure(program, user_directories, (ALWAYS,), rewritten, last)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
@@ -31,8 +31,16 @@ def mark(definition: bytes) -> int:
     return crc32(_SPACE.sub(b"", definition)) or 1
 
 
-def own_macros(text: bytes, directory: str, user_directories: Sequence[str]) -> OwnMacros:
-    """The macros of *text*, which lies in *directory*, and of the user's own headers; every branch counts."""
+def own_macros(
+    text: bytes,
+    directory: str,
+    user_directories: Sequence[str],
+    last: Callable[[str], bytes | None] = lambda name: None,
+) -> OwnMacros:
+    """The macros of *text*, which lies in *directory*, and of the user's own headers; every branch counts.
+
+    *last* gives the texts of headers that are found where none of the user's is.
+    """
     defined: list[str] = []
     marks: dict[str, set[int]] = {}
     before = 0
@@ -50,7 +58,11 @@ def own_macros(text: bytes, directory: str, user_directories: Sequence[str]) -> 
             name = (angled or quoted or b"").decode("utf-8", "surrogateescape")
             places = [place, *user_directories] if quoted else user_directories
             own = next((path for path in (os.path.join(p, name) for p in places) if os.path.isfile(path)), None)
-            if own is None or not name:
+            if own is None and (known := _last(name, place, last)) is not None:
+                if known[0] not in seen:
+                    seen.add(known[0])
+                    follow(known[1], os.path.dirname(known[0]))
+            elif own is None or not name:
                 before = len(defined)
             elif (real := os.path.realpath(own)) not in seen:
                 seen.add(real)
@@ -59,3 +71,10 @@ def own_macros(text: bytes, directory: str, user_directories: Sequence[str]) -> 
 
     follow(text, directory)
     return OwnMacros(defined[:before], marks)
+
+
+def _last(name: str, place: str, last: Callable[[str], bytes | None]) -> tuple[str, bytes] | None:
+    for known in (name, os.path.join(place, name)):
+        if (text := last(known)) is not None:
+            return known, text
+    return None

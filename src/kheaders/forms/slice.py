@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from kheaders.clang.find import Compiler
-from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags, version_of
+from kheaders.clang.flags import (
+    Architecture,
+    architecture,
+    include_directories,
+    slice_flags,
+    version_of,
+    vmlinux_flags,
+)
 from kheaders.clang.overlay import Virtual, promised_files, virtual_files
 from kheaders.errors import BlobError
 from kheaders.forms.served import Served
@@ -53,9 +60,15 @@ class SliceForm:
         except KeyError as error:
             raise BlobError(f"{blob.path}: is damaged (metadata {error})", "build it again") from error
 
-    def program(self, text: bytes, directory: str | None, user_directories: Sequence[str]) -> Program:
-        """The program *text*, read with its own headers."""
-        return read(text, directory, user_directories, self._list)
+    def program(
+        self,
+        text: bytes,
+        directory: str | None,
+        user_directories: Sequence[str],
+        last: Callable[[str], bytes | None] = lambda name: None,
+    ) -> Program:
+        """The program *text*, read with its own headers; *last* has those that are looked for after all others."""
+        return read(text, directory, user_directories, self._list, last=last)
 
     def _list(self, name: str) -> str | None:
         """The text of a header that is a list without a guard."""
@@ -95,9 +108,27 @@ class SliceForm:
 
             yield self._served(compiler, files), give
 
+    @contextmanager
+    def vmlinux(self, piece: Slice, names: Sequence[str], compiler: Compiler) -> Iterator[Served]:
+        """Make *piece* readable as the header that the program includes by one of *names*. Raises StoreError."""
+        texts = dict.fromkeys(_stubs(piece), b"")
+        texts.update({os.path.normpath(f"{STUBS}/{name}"): piece.first for name in names})
+        with vmlinux_served(texts, self._arch, compiler, self._version) as served:
+            yield served
+
     def _served(self, compiler: Compiler, files: Virtual) -> Served:
         flags = slice_flags(self._arch, STUBS, TEXT, compiler.include, self._version)
         return Served((*flags, *files.flags), files.pass_fds)
+
+
+@contextmanager
+def vmlinux_served(
+    texts: Mapping[str, bytes], arch: Architecture, compiler: Compiler, version: tuple[int, int] | None = None
+) -> Iterator[Served]:
+    """Serve *texts*, by path below STUBS, to a program that includes ``vmlinux.h``. Raises StoreError."""
+    with virtual_files(texts) as files:
+        flags = vmlinux_flags(arch, STUBS, compiler.include, version)
+        yield Served((*flags, *files.flags), files.pass_fds)
 
 
 def _stubs(piece: Slice) -> dict[str, str]:

@@ -82,11 +82,13 @@ def read(
     user_directories: Sequence[str],
     kernels_list: Callable[[str], str | None] = lambda name: None,
     foreign: Callable[[str], bool] = lambda name: False,
+    last: Callable[[str], bytes | None] = lambda name: None,
 ) -> Program:
     """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input).
 
     *kernels_list* gives the text of a kernel header that must be read as one of the program's own, by its include line.
-    *foreign* tells of an include line that its file is not to be read, though it may be there.
+    *foreign* tells of an include line that its file is not to be read, though it may be there. *last* gives the texts of
+    headers that are found where none of the user's is.
     """
     words: set[bytes] = set()
     touched: set[bytes] = set()
@@ -115,11 +117,10 @@ def read(
         computed = computed or _COMPUTED.search(clean) is not None
         uncertain = uncertain or computed or _conditional(clean)
         for name, quoted in _include_lines(bare) + (_named_lines(bare) if computed else []):
-            found = (
-                None
-                if foreign(name)
-                else _user_file(name, [place] if quoted and place is not None else [], user_directories)
-            )
+            found = None
+            if not foreign(name):
+                beside = [place] if quoted and place is not None else []
+                found = _user_file(name, beside, user_directories) or _last_file(name, path if quoted else "", last)
             if found is None:
                 includes[name] = None
                 if name not in bare_lists and (listed := kernels_list(name)) is not None:
@@ -217,6 +218,19 @@ def _user_file(name: str, beside: list[str], directories: Sequence[str]) -> tupl
                 return path, file.read(FILE_LIMIT)
         except (OSError, ValueError):
             continue
+    return None
+
+
+_LAST = "/kheaders/last/"
+"""Where headers that are found last lie, for this reader."""
+
+
+def _last_file(name: str, path: str, last: Callable[[str], bytes | None]) -> tuple[str, bytes] | None:
+    """The header that a line of *path* calls *name*, where none of the user's files is called so."""
+    beside = os.path.dirname(path.removeprefix(_LAST)) if path.startswith(_LAST) else ""
+    for known in (f"{beside}/{name}" if beside else name, name):
+        if (text := last(known)) is not None:
+            return f"{_LAST}{known}", text
     return None
 
 
