@@ -256,7 +256,7 @@ class Context(FormCalls, BlobCalls, ArchiveCalls):
             return check_object(self.chain(downloads), self.compiler, job, compiled) if check else compiled
 
     def _from_btf(self, job: Job, named: str | os.PathLike[str] | Btf | None) -> Compiled:
-        """*job* compiled with a ``vmlinux.h`` of the types in the BTF *named*, or in that of the kernel that is meant."""
+        """*job* compiled with a ``vmlinux.h`` of the BTF *named*, or of that of the kernel that is meant."""
         from kheaders.clang.flags import architecture
         from kheaders.compile import Compiled, program_text
         from kheaders.from_btf import compile_from_btf

@@ -1,4 +1,4 @@
-"""libbpf's headers for BPF programs (``bpf/bpf_helpers.h`` and its like): where they lie, and how a compiler finds them.
+"""libbpf's headers for BPF programs (``bpf/bpf_helpers.h`` and its like): where they lie, how a compiler finds them.
 
 They are looked for after everything else, as by ``-idirafter``, and alone: the directory that holds ``bpf`` on a system
 holds the C library's headers and copies of the kernel's as well, of which none may take the place of a kernel header.
@@ -132,8 +132,8 @@ def find(sysroot: Path = Path("/")) -> BpfHeaders | None:
 def bundled() -> BpfHeaders | None:
     """Those that come with kheaders; None where they cannot be reached as files."""
     try:
-        from kheaders import libbpf
+        from kheaders.libbpf import directory as own
     except ImportError:
         return None
-    directory = Path(libbpf.directory()) / "bpf"
+    directory = Path(own()) / "bpf"
     return BpfHeaders(directory, alone=True) if directory.is_dir() else None

@@ -87,8 +87,8 @@ def read(
     """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input).
 
     *kernels_list* gives the text of a kernel header that must be read as one of the program's own, by its include line.
-    *foreign* tells of an include line that its file is not to be read, though it may be there. *last* gives the texts of
-    headers that are found where none of the user's is.
+    *foreign* tells of an include line that its file is not to be read, though it may be there. *last* gives the texts
+    of headers that are found where none of the user's is.
     """
     words: set[bytes] = set()
     touched: set[bytes] = set()

@@ -25,6 +25,10 @@ from kheaders.patterns import pattern
 ALWAYS = "include/linux/kconfig.h"
 _DECL, _TAG, _MACRO = range(len(ENTRIES))
 _WORDS, _STRONG, _WEAK, _MEMBERS, _TOUCHED = range(NAME_ROWS.index("touched") + 1)
+_LATER_KEYWORDS = ("bool", "false", "true")
+"""What the kernel's headers declare and C23 has as keywords: of a compiler for it, they need not be had."""
+_UNLESS, _END = b"#if !true\n", b"\n#endif\n"
+"""Around such a declaration. ``true`` is 1 in ``#if`` where it is a keyword (C23 6.10.1); before, it is 0."""
 _TOUCH = pattern(r"(?:->|\.)\s*([A-Za-z_]\w*)")
 _EMBEDDED = pattern(r"(?<=[;{])\s*(?:struct|union)\s+(\w+)\s*;")
 # A word boundary in front would keep the searches from jumping to the letters s, u and e.
@@ -355,11 +359,15 @@ class Cutter:
         """The text, in two parts: macros that the program defines before its headers do are the second."""
         blob, files = self._blob, self._decl_files
         paths = blob.files
+        keywords = {
+            entry for name in blob.numbers(_LATER_KEYWORDS).values() for entry in self._declarations(name, _DECL)
+        }
         out = []
         for number in sorted(self._decls):
             page, item = blob.find("decl", number)
             marker = f'# {page.line(item)} "{paths[files[number]]}" 3\n'.encode()
-            out += [marker, blob.declaration(number), b"\n"]
+            declaration = blob.declaration(number)
+            out += [marker, *((_UNLESS, declaration, _END) if number in keywords else (declaration, b"\n"))]
         declarations = b"".join(out)
         macros, last = (
             b"".join(b"#define %s\n" % blob.macro(number) for number in sorted(numbers))
