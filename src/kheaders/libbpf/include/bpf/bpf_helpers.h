@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a BPF program needs whatever it does: helpers, definitions of maps, sections, attributes, printing, loops.
+ *
+ * The interface is that of libbpf 1.7's header of this name. The types __u8 to __u64, __s8 to __s64, __be16, __be32
+ * and __wsum must be known before: from vmlinux.h, <linux/types.h> or <linux/bpf.h>.
+ *
+ * Attributes are spelt with underscores throughout, because the kernel has macros called noinline, weak or used.
+ */
+#ifndef __BPF_HELPERS__
+#define __BPF_HELPERS__
+
+#include "bpf_helper_defs.h"
+
+/*
+ * Arguments of macros: pasting after expansion, the one after twelve others, their number (0 to 12), and a macro
+ * chosen by their number.
+ */
+#ifndef ___bpf_concat
+#define ___bpf_concat(a, b) a##b
+#endif
+#ifndef ___bpf_apply
+#define ___bpf_apply(fn, n) ___bpf_concat(fn, n)
+#endif
+#ifndef ___bpf_nth
+#define ___bpf_nth(_0, _1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, found, ...) found
+#endif
+#ifndef ___bpf_narg
+#define ___bpf_narg(...) ___bpf_nth(_, ##__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#endif
+
+/*
+ * Members of the definition of a map. A loader reads the types from BTF: a number is the length of an array, or the
+ * value of an enumerator where it may need 64 bits.
+ */
+#define __uint(name, val) int (*name)[val]
+#define __type(name, val) __typeof__(val) *name
+#define __array(name, val) __typeof__(val) *name[]
+#define __ulong(name, val) enum { ___bpf_concat(__unique_value, __COUNTER__) = val } name
+
+/* Values of the member "pinning" of a map. */
+enum libbpf_pin_type {
+	LIBBPF_PIN_NONE,
+	LIBBPF_PIN_BY_NAME,
+};
+
+/* Values of an option of the kernel's configuration that can be built as a module. */
+enum libbpf_tristate {
+	TRI_NO = 0,
+	TRI_YES = 1,
+	TRI_MODULE = 2,
+};
+
+/* The section of a program or variable, which says what it is, and keeps it though nothing refers to it. */
+#if defined(__clang__)
+#define SEC(name) \
+	_Pragma("GCC diagnostic push") \
+	_Pragma("GCC diagnostic ignored \"-Wignored-attributes\"") \
+	__attribute__((__section__(name), __used__)) \
+	_Pragma("GCC diagnostic pop")
+#else
+#define SEC(name) __attribute__((__section__(name), __used__))
+#endif
+
+/* Spelt as in the kernel, whose definitions may come before or after. */
+#ifndef likely
+#define likely(x) __builtin_expect(!!(x), 1)
+#endif
+#ifndef unlikely
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#endif
+#undef __always_inline
+#define __always_inline inline __attribute__((__always_inline__))
+#ifndef __noinline
+#define __noinline __attribute__((__noinline__))
+#endif
+#ifndef __weak
+#define __weak __attribute__((__weak__))
+#endif
+#define __hidden __attribute__((__visibility__("hidden")))
+
+/* Variables that the loader fills: from the kernel's configuration, and with addresses of the kernel's symbols. */
+#define __kconfig __attribute__((__section__(".kconfig")))
+#define __ksym __attribute__((__section__(".ksyms")))
+
+/* Pointers in values of maps, for the verifier. */
+#define __kptr_untrusted __attribute__((__btf_type_tag__("kptr_untrusted")))
+#define __kptr __attribute__((__btf_type_tag__("kptr")))
+#define __percpu_kptr __attribute__((__btf_type_tag__("percpu_kptr")))
+#define __uptr __attribute__((__btf_type_tag__("uptr")))
+
+/* Parameters of global functions, for the verifier. */
+#define __arg_ctx __attribute__((__btf_decl_tag__("arg:ctx")))
+#define __arg_nonnull __attribute__((__btf_decl_tag__("arg:nonnull")))
+#define __arg_nullable __attribute__((__btf_decl_tag__("arg:nullable")))
+#define __arg_trusted __attribute__((__btf_decl_tag__("arg:trusted")))
+#define __arg_untrusted __attribute__((__btf_decl_tag__("arg:untrusted")))
+#define __arg_arena __attribute__((__btf_decl_tag__("arg:arena")))
+
+/* Whether the kernel has a symbol, which must be declared __ksym and __weak, or the compiler takes it for granted. */
+#if defined(__clang__)
+#define bpf_ksym_exists(sym) \
+	({ \
+		_Static_assert(!__builtin_constant_p(!!sym), #sym " should be marked as __weak"); \
+		!!sym; \
+	})
+#else
+#define bpf_ksym_exists(sym) (!!sym)
+#endif
+
+#ifndef NULL
+#define NULL ((void *)0)
+#endif
+
+#ifndef KERNEL_VERSION
+#define KERNEL_VERSION(a, b, c) (((a) << 16) + ((b) << 8) + ((c) > 255 ? 255 : (c)))
+#endif
+
+/*
+ * An offset is an access at address 0, not __builtin_offsetof: only an access can be relocated, and offsetof and
+ * container_of must give what accesses to the record give. Hence definitions of others do not stay.
+ */
+#undef offsetof
+#define offsetof(type, member) ((unsigned long)&((type *)0)->member)
+#undef container_of
+#define container_of(ptr, type, member) \
+	({ \
+		void *__mptr = (void *)(ptr); \
+		((type *)(__mptr - offsetof(type, member))); \
+	})
+
+/* The compiler may move no access to memory across the one, and assume nothing of the variable after the other. */
+#ifndef barrier
+#define barrier() __asm__ __volatile__("" ::: "memory")
+#endif
+#ifndef barrier_var
+#define barrier_var(var) __asm__ __volatile__("" : "+r"(var))
+#endif
+
+/* Where control must not come: no code; in a program, a compile error if it can be reached. */
+#ifndef __bpf_unreachable
+#define __bpf_unreachable() __builtin_trap()
+#endif
+
+/*
+ * A tail call to a slot that is constant, with map and slot in their registers, as the kernel must find them to make a
+ * direct jump of it. Compilers would otherwise load both in common code of several calls.
+ */
+#if defined(__bpf__) && (!defined(__clang__) || __clang_major__ >= 8)
+static __always_inline void bpf_tail_call_static(void *ctx, const void *map, const __u32 slot)
+{
+	if (!__builtin_constant_p(slot))
+		__bpf_unreachable();
+	__asm__ __volatile__("r1 = %[ctx]\n\t"
+			     "r2 = %[map]\n\t"
+			     "r3 = %[slot]\n\t"
+			     "call 12"
+			     :
+			     : [ctx] "r"(ctx), [map] "r"(map), [slot] "i"(slot)
+			     : "r0", "r1", "r2", "r3", "r4", "r5");
+}
+#endif
+
+/* Stores arguments, each as 64 bits, from element i of an array on. */
+#define ___bpf_fill0(arr, i)
+#define ___bpf_fill1(arr, i, x) arr[i] = (unsigned long long)(x);
+#define ___bpf_fill2(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill1(arr, (i) + 1, __VA_ARGS__)
+#define ___bpf_fill3(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill2(arr, (i) + 1, __VA_ARGS__)
+#define ___bpf_fill4(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill3(arr, (i) + 1, __VA_ARGS__)
+#define ___bpf_fill5(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill4(arr, (i) + 1, __VA_ARGS__)
+#define ___bpf_fill6(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill5(arr, (i) + 1, __VA_ARGS__)
+#define ___bpf_fill7(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill6(arr, (i) + 1, __VA_ARGS__)
+#define ___bpf_fill8(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill7(arr, (i) + 1, __VA_ARGS__)
+#define ___bpf_fill9(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill8(arr, (i) + 1, __VA_ARGS__)
+#define ___bpf_fill10(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill9(arr, (i) + 1, __VA_ARGS__)
+#define ___bpf_fill11(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill10(arr, (i) + 1, __VA_ARGS__)
+#define ___bpf_fill12(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill11(arr, (i) + 1, __VA_ARGS__)
+#define ___bpf_fill(arr, args...) ___bpf_apply(___bpf_fill, ___bpf_narg(args))(arr, 0, ##args)
+
+/*
+ * A call with a format and the array of its arguments: fn(..., format, ...). The names are those of symbols in the
+ * object.
+ */
+#define ___bpf_formatted(call, fmt, args...) \
+	({ \
+		static const char ___fmt[] = fmt; \
+		unsigned long long ___param[___bpf_narg(args)]; \
+		___bpf_fill(___param, ##args) \
+		call; \
+	})
+
+/* Formatted output of an iterator, into memory, into a stream of the program, into the kernel's trace. */
+#define BPF_SEQ_PRINTF(seq, fmt, args...) \
+	___bpf_formatted(bpf_seq_printf(seq, ___fmt, sizeof(___fmt), ___param, sizeof(___param)), fmt, ##args)
+#define BPF_SNPRINTF(out, out_size, fmt, args...) \
+	___bpf_formatted(bpf_snprintf(out, out_size, ___fmt, ___param, sizeof(___param)), fmt, ##args)
+#define bpf_stream_printk(stream_id, fmt, args...) \
+	___bpf_formatted(bpf_stream_vprintk(stream_id, ___fmt, ___param, sizeof(___param)), fmt, ##args)
+#define __bpf_vprintk(fmt, args...) \
+	___bpf_formatted(bpf_trace_vprintk(___fmt, sizeof(___fmt), ___param, sizeof(___param)), fmt, ##args)
+
+/* Kernels before 5.2 have no global data; there the format lies on the stack. */
+#ifdef BPF_NO_GLOBAL_DATA
+#define BPF_PRINTK_FMT_MOD
+#else
+#define BPF_PRINTK_FMT_MOD static const
+#endif
+#define __bpf_printk(fmt, ...) \
+	({ \
+		BPF_PRINTK_FMT_MOD char ____fmt[] = fmt; \
+		bpf_trace_printk(____fmt, sizeof(____fmt), ##__VA_ARGS__); \
+	})
+
+/* A helper takes five arguments, two of them for the format: more than three need an array (kernel 5.16). */
+#define ___bpf_pick_printk(...) \
+	___bpf_nth(_, ##__VA_ARGS__, __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, \
+		   __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, __bpf_printk, __bpf_printk, \
+		   __bpf_printk, __bpf_printk)
+#define bpf_printk(fmt, args...) ___bpf_pick_printk(args)(fmt, ##args)
+
+/* Open-coded iterators (kernel 6.4): a variable that is made, asked for the next element, and destroyed. */
+struct bpf_iter_num;
+extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __weak __ksym;
+extern int *bpf_iter_num_next(struct bpf_iter_num *it) __weak __ksym;
+extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __weak __ksym;
+
+/*
+ * The first clause of such a loop. A for statement can declare only variables, of one base type, so a second one has
+ * the call that makes the first as its value. What only the attribute cleanup names, no compiler takes for used (nor
+ * writes into BTF), therefore it is named again.
+ */
+#define ___bpf_iter_made(type, make) \
+	struct bpf_iter_##type ___it __attribute__((__aligned__(8), __cleanup__(bpf_iter_##type##_destroy))), \
+		*___made __attribute__((__unused__)) = (make, (void)bpf_iter_##type##_destroy, (void *)0)
+
+/* for each element "cur" of the iterator "type", which is made with args */
+#ifndef bpf_for_each
+#define bpf_for_each(type, cur, args...) \
+	for (___bpf_iter_made(type, bpf_iter_##type##_new(&___it, ##args)); ((cur) = bpf_iter_##type##_next(&___it));)
+#endif
+
+/* for i from start to end - 1; the verifier is shown the bounds */
+#ifndef bpf_for
+#define bpf_for(i, start, end) \
+	for (___bpf_iter_made(num, bpf_iter_num_new(&___it, (start), (end))); ({ \
+		     int *___next = bpf_iter_num_next(&___it); \
+		     (___next && ((i) = *___next, (i) >= (start) && (i) < (end))); \
+	     });)
+#endif
+
+/* N times */
+#ifndef bpf_repeat
+#define bpf_repeat(N) \
+	for (___bpf_iter_made(num, bpf_iter_num_new(&___it, 0, (N))); bpf_iter_num_next(&___it);)
+#endif
+
+#endif
