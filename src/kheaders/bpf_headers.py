@@ -130,10 +130,8 @@ def find(sysroot: Path = Path("/")) -> BpfHeaders | None:
 
 
 def bundled() -> BpfHeaders | None:
-    """Those that come with kheaders; None where they cannot be reached as files."""
-    try:
-        from kheaders.libbpf import directory as own
-    except ImportError:
-        return None
-    directory = Path(own()) / "bpf"
+    """Those that come with kheaders; None where the package does not lie in a directory."""
+    from kheaders.libbpf import __file__ as package
+
+    directory = Path(package).parent / "include" / "bpf"
     return BpfHeaders(directory, alone=True) if directory.is_dir() else None
