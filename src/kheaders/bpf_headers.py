@@ -89,12 +89,14 @@ class BpfHeaders:
     def shown(self) -> Iterator[Last]:
         """The headers as a compiler finds them, for the time of the body. Raises StoreError."""
         if self.alone:
-            yield Last(("-idirafter", str(self.directory.parent)), (), self.told, str(self.directory))
+            root = str(self.directory.parent)
+            yield Last(("-idirafter", root), (), self.told, str(self.directory), root)
             return
         files = {f"{ROOT}/{name}": self._path(name) for name in sorted(self.names)}
         with anonymous_files({"overlay": overlay(files)}) as index:
             place = f"/proc/self/fd/{index['overlay']}"
-            yield Last(("-ivfsoverlay", place, "-idirafter", ROOT), (index["overlay"],), self.told, str(self.directory))
+            flags = ("-ivfsoverlay", place, "-idirafter", ROOT)
+            yield Last(flags, (index["overlay"],), self.told, str(self.directory), ROOT)
 
     def kept(self, store: Store) -> Path:
         """A directory that holds nothing but these, as ``bpf``, at least until the next boot. Raises StoreError."""

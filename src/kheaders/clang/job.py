@@ -27,6 +27,8 @@ class Last(NamedTuple):
     """What a reader of programs needs to know of the header that include lines call so, or None."""
     place: str = ""
     """Where they lie, for messages; empty if there are none."""
+    root: str = "/kheaders/none"
+    """Where the compiler finds them."""
 
 
 class Job(NamedTuple):

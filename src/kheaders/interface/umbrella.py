@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import NamedTuple
 
-from kheaders.c import conditionals
+from kheaders.c import conditionals, directives, lexer
+from kheaders.c.directives import scan
 from kheaders.c.include_path import NAME, ROOT, STUBS, Resolver
 from kheaders.c.split import SENTINEL
 from kheaders.clang.find import Compiler
@@ -33,7 +34,6 @@ _TRACEPOINTS = "include/trace/events/"
 _LEFT_OUT = ("include/config/", "include/dt-bindings/", "include/generated/autoconf.h")
 _OF_THE_COMPILER = frozenset(("stdarg.h", "stddef.h", "stdint.h", "stdbool.h", "limits.h", "float.h", "iso646.h"))
 
-_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)"|([A-Za-z_]\w*))', re.M)
 _COMPLAINT = re.compile(r"^(.*?):\d+:\d+: (?:fatal )?(error|warning): (.*)$")
 _SEEN = re.compile(rb'^#(?: \d+ "([^"\n]+)"|include(?:_next)? (?:<([^>\n]+)>|"([^"\n]+)"))', re.M)
 _FROM = re.compile(r"^In file included from (.*?):(\d+):$")
@@ -103,7 +103,7 @@ def _arranged(
 ) -> tuple[bytes, dict[str, str]]:
     """The umbrella, as the survey tells that it must be, and the headers that are left out of it, each with why."""
     popularity = includes.popularity
-    alone = (path for path in top_level(headers, popularity) if path not in includes.open)
+    alone = (path for path in top_level(headers, popularity, includes.lists) if path not in includes.open)
     candidates = {path: headers.files[path] for path in alone}
     left = leftovers.Leftovers(candidates)
     # tracepoints are half of all text, and of them nothing is learnt about other headers
@@ -159,8 +159,8 @@ def lines_of(text: bytes) -> dict[int, str]:
     return {n: _relative(line.split(b'"')[1].decode()) for n, line in lines if line.startswith(b"#include ")}
 
 
-def top_level(headers: HeaderSet, popularity: Mapping[str, int]) -> Iterator[str]:
-    """The headers to include, those first that most others include.
+def top_level(headers: HeaderSet, popularity: Mapping[str, int], lists: Container[str]) -> Iterator[str]:
+    """The headers to include, those first that most others include, without *lists*.
 
     A header is best read in the surroundings that it meets in programs; what only one driver includes may define macros
     that would disturb the others, and where a name leads to another header than that of the user's interface, this one
@@ -168,7 +168,7 @@ def top_level(headers: HeaderSet, popularity: Mapping[str, int]) -> Iterator[str
     """
     paths = [path for path in headers.files if included_by_programs(headers, path)]
     # a list is no C where nobody has defined the macro that it calls; those who include it have
-    paths = [path for path in paths if not conditionals.is_list(headers.files[path])]
+    paths = [path for path in paths if path not in lists]
 
     def rank(path: str) -> tuple[int, bool, str, bool]:
         meant = path.replace("/uapi/", "/", 1)
@@ -193,26 +193,30 @@ class Includes(NamedTuple):
     open: dict[str, str]
     """Header that includes what a macro names, and does not define that → the macro. It is a part of others, as
     trace/trace_events.h is, and would define for all what it does for its includer."""
+    lists: set[str]
+    """Headers that are lists."""
 
 
 def survey_includes(headers: HeaderSet, resolver: Resolver) -> Includes:
     """Read the include lines of all headers."""
-    popularity: dict[str, int] = {}
-    missing = set()
-    unsettled = {}
+    found = Includes(set(), {}, {}, set())
+    popularity = found.popularity
     for path, data in headers.files.items():
-        for angled, quoted, macro in _INCLUDE.findall(data):
-            if macro:
-                if not re.search(rb"^[ \t]*#[ \t]*define[ \t]+%s\b" % macro, data, re.M):
-                    unsettled[path] = macro.decode()
-                continue
-            name = (angled or quoted).decode("utf-8", "replace")
-            target = resolver.resolve(name, path, bool(quoted))
+        text = scan(data)
+        named = directives.named(text.directives)
+        for header in named.included:
+            name = header.shown
+            target = resolver.resolve(name, path, header.quoted)
             if target is not None:
                 popularity[target] = popularity.get(target, 0) + 1
             elif name not in _OF_THE_COMPILER and not name.startswith("/"):
-                missing.add(name)
-    return Includes(missing, popularity, unsettled)
+                found.missing.add(name)
+        for words in map(lexer.tokens, named.computed):
+            if lexer.kind(words[0]) == "identifier" and words[0] not in directives.defined(text.directives):
+                found.open[path] = words[0].decode("utf-8", "replace")
+        if conditionals.is_list(text):
+            found.lists.add(path)
+    return found
 
 
 def surveyed(stream: Iterable[bytes], resolver: Resolver) -> tuple[dict[str, set[str]], set[bytes]]:
@@ -238,8 +242,8 @@ def surveyed(stream: Iterable[bytes], resolver: Resolver) -> tuple[dict[str, set
 
 def _included(path: str, text: bytes, resolver: Resolver) -> set[str]:
     """The headers that a header's include lines name."""
-    names = ((angled or quoted, bool(quoted)) for angled, quoted, _ in _INCLUDE.findall(text))
-    found = (resolver.resolve(name.decode("utf-8", "replace"), path, quoted) for name, quoted in names if name)
+    names = directives.named(scan(text).directives).included
+    found = (resolver.resolve(header.shown, path, header.quoted) for header in names)
     return {target for target in found if target is not None}
 
 
