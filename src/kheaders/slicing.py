@@ -98,10 +98,9 @@ def attempt_slice(
         result = _compile(form, compiler, job, piece)
     for _ in range(ROUNDS - 1):
         more = lacking(result.diagnostics)
-        nothing_new = more.names <= needs.names and more.tags <= needs.tags
-        if result.ok or MARKER in result.diagnostics or nothing_new:
+        if result.ok or MARKER in result.diagnostics or more <= needs:
             break
-        needs = Needs(needs.names | more.names, needs.tags | more.tags)
+        needs |= more
         piece = form.cut(program, needs)
         result = _compile(form, compiler, job, piece)
     reason = _reason(blob, compiler, job, program, piece, result)
@@ -128,10 +127,10 @@ def attempt_vmlinux(
         with form.vmlinux(piece, vmlinux.named(program.includes), compiler) as served:
             result = execute(compiler, job, served.flags, served.pass_fds)
         more = lacking(result.diagnostics)
-        if result.ok or MARKER in result.diagnostics or (more.names <= needs.names and more.tags <= needs.tags):
+        if result.ok or MARKER in result.diagnostics or more <= needs:
             reason = _reason(form.blob, compiler, job, program, piece, result)
             return SliceAttempt(form.blob, program, piece, result, reason, final=True)
-        needs = Needs(needs.names | more.names, needs.tags | more.tags)
+        needs |= more
 
 
 def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Program, needs: Needs) -> Program:

@@ -111,6 +111,7 @@ def cut(
             words=program.words | needs.names | needs.tags,
             strong=program.strong | needs.tags,
         )
+        program = program._replace(declared=program.declared | needs.conflicts, defined=program.defined | needs.conflicts)
     piece = _whole(blob, retyper._replace(core=False), program, search)
     if retyper.btf is not None:
         piece = piece._replace(first=_unpacked(blob, retyper.btf, piece))

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from kheaders.c.macro_expansion import expanded, macros
+from kheaders.c.macro_expansion import declared, expanded, macros
+
+
+def _parted(line: bytes) -> tuple[bytes, bytes]:
+    rest = line.removeprefix(b"#define ")
+    name = rest.split(b"(")[0].split(b" ")[0]
+    return name, rest.removeprefix(name)
 
 
 def words(definitions: str, code: str) -> list[str]:
     """Each expansion of *code*, without white space where it does not count."""
-    known = macros([definitions.encode()])
+    known = macros(_parted(line) for line in definitions.encode().split(b"\n"))
     return ["".join(one.decode().split()) for one in expanded(code.encode(), known)]
 
 
@@ -26,7 +32,7 @@ def words(definitions: str, code: str) -> list[str]:
         ("#define F(n) F(n)", "F(open) {}", "F(open){}"),
         ("#define F G\n#define G(n) int n(void)", "F(open) {}", "intopen(void){}"),
         ("#define F G\n#define G F", "F(open) {}", "F(open){}"),
-        ('#define F(n) SEC(#n) int n(void)', "F(open) {}", 'SEC("")intopen(void){}'),
+        ("#define F(n) SEC(#n) int n(void)", "F(open) {}", 'SEC("")intopen(void){}'),
         ("#define F(n) int n(void)", "int F(open); ", "intintopen(void);"),
         ("#define F(n) int n(void)", "int g(void) { F(open); }", None),
         ("#define F(a, b) int a(int b)", "F((open), f(x, y)) {}", "int(open)(intf(x,y)){}"),
@@ -48,3 +54,11 @@ def test_each_definition_is_tried() -> None:
 def test_what_grows_without_end_is_given_up() -> None:
     lines = ["#define M0 int x"] + [f"#define M{n} M{n - 1} M{n - 1}" for n in range(1, 40)]
     assert words("\n".join(lines), "M39;") == []
+
+
+def test_what_a_piece_declares() -> None:
+    parts = b"int n##_handler(void *); static int ____##n(int c, ##a); "
+    parts += b"int n##_handler(void *c) {} static int ____##n(int c, ##a)"
+    known = macros([(b"HANDLER", b"(n, a...) " + parts), (b"OTHER", b"(n) n")])
+    assert declared(b"int HANDLER(open, int fd)\n{ return OTHER(close); }", known) == {b"open_handler", b"____open"}
+    assert declared(b"int open(void) { return HANDLER(x); }", known) == set()

@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from kheaders.c import declaration, split
 from kheaders.patterns import pattern
 
-_DEFINE = pattern(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)(\([^()]*\))?[ \t]*([^\n]*)", re.M)
+_WORD = pattern(rb"[A-Za-z_]\w*")
 _TOKEN = pattern(rb"[A-Za-z_]\w*|\.?\d[\w.]*|\"[^\"\n]*\"?|'[^'\n]*'?|##|[^\S\n]+|\n|.", re.S)
 _LIMIT = 1 << 16
 """Tokens of one expansion; what grows beyond that declares nothing that anybody could mean."""
@@ -39,22 +40,35 @@ class Macro(NamedTuple):
 Macros = Mapping[bytes, Sequence[Macro]]
 
 
-def macros(texts: Iterable[bytes]) -> dict[bytes, list[Macro]]:
-    """The definitions in *texts*, which have no comments and no line splices."""
+def macros(definitions: Iterable[tuple[bytes, bytes]]) -> dict[bytes, list[Macro]]:
+    """The macros of *definitions*: name, and what follows it, without comments and line splices."""
     found: dict[bytes, list[Macro]] = {}
-    for text in texts:
-        for name, parameters, body in _DEFINE.findall(text):
-            variadic = b""
-            names: tuple[bytes, ...] | None = None
-            if parameters:
-                words = [word.strip() for word in parameters[1:-1].split(b",")]
-                if words[-1].endswith(b"..."):
-                    variadic = words.pop()[:-3].strip() or b"__VA_ARGS__"
-                names = tuple(filter(None, words))
-            made = Macro(names, variadic, body)
-            known = found.setdefault(name, [])
-            if made not in known:
-                known.append(made)
+    for name, rest in definitions:
+        variadic = b""
+        names: tuple[bytes, ...] | None = None
+        text = rest
+        if rest.startswith(b"("):
+            words = [word.strip() for word in rest[1:].partition(b")")[0].split(b",")]
+            if words[-1].endswith(b"..."):
+                variadic = words.pop()[:-3].strip() or b"__VA_ARGS__"
+            names = tuple(filter(None, words))
+            text = rest.partition(b")")[2]
+        made = Macro(names, variadic, text)
+        known = found.setdefault(name, [])
+        if made not in known:
+            known.append(made)
+    return found
+
+
+def declared(code: bytes, known: Macros) -> set[bytes]:
+    """Ordinary names that the calls of macros in *code*, a piece of a text at file scope, define."""
+    head, brace, _ = code.partition(b"{")
+    if known.keys().isdisjoint(_WORD.findall(head)):
+        return set()
+    found: set[bytes] = set()
+    for text in expanded(head + (b"{}" if brace else b""), known):
+        for start, end, function in split.split(text):
+            found.update(declaration.names(text[start:end], function)[0])
     return found
 
 

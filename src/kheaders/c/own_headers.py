@@ -71,6 +71,34 @@ _LAST = "/kheaders/last/"
 """Where those headers lie, for this reader."""
 
 
+class Ahead:
+    """The user's include directories that a compiler searches before the kernel's.
+
+    What they have, the kernel's own include lines find there too.
+    """
+
+    def __init__(self, directories: Sequence[str]) -> None:
+        self._directories = [(place, _listed(place)) for place in directories]
+
+    def __bool__(self) -> bool:
+        return any(names for _, names in self._directories)
+
+    def find(self, name: str) -> str | None:
+        """The path of the file that answers an include line with *name*; None if the kernel's does."""
+        first = name.partition("/")[0]
+        for place, names in self._directories:
+            if first in names and os.path.isfile(path := os.path.join(place, name)):
+                return path
+        return None
+
+
+def _listed(directory: str) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(directory or "."))
+    except (OSError, ValueError):
+        return frozenset()
+
+
 class _Gathering:
     def __init__(
         self,

@@ -39,6 +39,13 @@ _NAME = pattern(
 )
 
 
+_CONFLICT = pattern(
+    r"error: (?:redefinition of(?: enumerator)?|conflicting types for|static declaration of|non-static declaration of"
+    r"|use of) '(\w+)'(?! (?:undeclared|is a))"
+)
+"""A name that a slice declares and the program as well, in another way."""
+
+
 Rework = Callable[[Slice, Program], Slice]
 """What is done to a slice of a program before a compiler reads it."""
 
@@ -66,9 +73,13 @@ class SliceForm:
         directory: str | None,
         user_directories: Sequence[str],
         last: Callable[[str], bytes | None] = lambda name: None,
+        ahead: Sequence[str] = (),
     ) -> Program:
-        """The program *text*, read with its own headers; *last* has those that are looked for after all others."""
-        return read(text, directory, user_directories, self._list, last=last)
+        """The program *text*, read with its own headers; *last* has those that are looked for after all others.
+
+        *ahead* are those of *user_directories* that are searched before the kernel's.
+        """
+        return read(text, directory, user_directories, self._list, last=last, ahead=ahead)
 
     def _list(self, name: str) -> str | None:
         """The text of a header that is a list without a guard."""
@@ -160,4 +171,5 @@ def lacking(diagnostics: str) -> Needs:
             needs.tags.update(_TAG.findall(line))
         elif "error:" in line:
             needs.names.update(_NAME.findall(line))
+            needs.conflicts.update(_CONFLICT.findall(line))
     return needs

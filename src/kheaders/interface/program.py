@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 
-from kheaders.c import declaration, directives, lexer, macro_events, own_headers, split
+from kheaders.c import declaration, directives, lexer, macro_events, macro_expansion, own_headers, split
 from kheaders.c.conditionals import guard
 from kheaders.c.directives import INCLUDES, OPENING, Scan
 
@@ -104,6 +105,10 @@ class Program(NamedTuple):
     """Paths of the user's own headers that were read."""
     scans: tuple[Scan, ...] = ()
     """The program and each of its own headers."""
+    macros: Mapping[str, frozenset[str]] = MappingProxyType({})
+    """All macros that the program and its own headers define → what they may be, as ``early`` has it."""
+    ahead: tuple[str, ...] = ()
+    """Directories of the user's that are searched before the kernel's, by the kernel's include lines too."""
     taken: frozenset[str] | None = None
     """Those of the include lines that count, where a preprocessor was asked."""
 
@@ -120,12 +125,14 @@ def read(
     kernels_list: Callable[[str], str | None] = lambda name: None,
     foreign: Callable[[str], bool] = lambda name: False,
     last: Callable[[str], bytes | None] = lambda name: None,
+    ahead: Sequence[str] = (),
 ) -> Program:
     """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input).
 
     *kernels_list* gives the text of a kernel header that must be read as one of the program's own, by its include line.
     *foreign* tells of an include line that its file is not to be read, though it may be there. *last* gives the texts
-    of headers that are found where none of the user's is.
+    of headers that are found where none of the user's is. *ahead* are those of *user_directories* that are searched
+    before the kernel's.
     """
     sources = own_headers.gather(
         text,
@@ -140,6 +147,7 @@ def read(
     for file in sources.files:
         found.read(file.scan, declares=not file.path.startswith("<"))
         uncertain = uncertain or _conditional(file.scan)
+    found.declared |= found.made()
     return Program(
         _text(found.words),
         _text(found.touched | found.calls.within({name for name in found.words if name.startswith(b"__builtin")})),
@@ -159,7 +167,18 @@ def read(
         _doubt(sources),
         frozenset(file.path for file in sources.files if file.path and not file.path.startswith("<")),
         tuple(file.scan for file in sources.files),
+        _bodies(sources) if ahead else {},
+        tuple(ahead),
     )
+
+
+def _bodies(sources: own_headers.Sources) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for file in sources.files:
+        for event in macro_events.events(file.scan):
+            if event.kind == "define" and event.body is not None:
+                found.setdefault(event.name, set()).add(event.body)
+    return {name: frozenset(bodies) for name, bodies in found.items()}
 
 
 def _doubt(sources: own_headers.Sources) -> str:
@@ -187,6 +206,9 @@ class _Words:
         self.pastes: dict[str, str] = {}
         self._bodies: dict[bytes, set[bytes]] = {}
         self._pasters: set[bytes] = set()
+        self._definitions: list[tuple[bytes, bytes]] = []
+        self._calling: list[bytes] = []
+        """Pieces at file scope that may call a macro."""
 
     def read(self, text: Scan, declares: bool) -> None:
         """Take in one text; with *declares*, what it declares too."""
@@ -209,9 +231,12 @@ class _Words:
                 found = declaration.names(code[start:end], function)
                 self.declared.update(found[0])
                 self.defined.update(found[1])
+                if not found[1] and b"(" in code[start:end]:
+                    self._calling.append(code[start:end])
 
     def _macro(self, directive: directives.Directive) -> None:
         name, rest = directives.macro(directive)
+        self._definitions.append((name, rest))
         if rest.startswith(b"("):
             self.macros.add(name)
         tokens = lexer.tokens(rest)
@@ -232,6 +257,13 @@ class _Words:
                     self.weak.add(tag)
                 elif use != b";" or kind != b"struct":
                     self.strong.add(tag)
+
+    def made(self) -> set[bytes]:
+        """Ordinary names that the program's macros declare for it."""
+        if not self._calling or not self.macros:
+            return set()
+        known = macro_expansion.macros(self._definitions)
+        return {name for piece in self._calling for name in macro_expansion.declared(piece, known)}
 
     def pasted(self) -> set[bytes]:
         """What may be pasted by the program's own macros that paste, and by those that use them."""
