@@ -9,7 +9,7 @@ from builders.mini import mini
 from kheaders.clang.find import Compiler, examine
 from kheaders.errors import CompilerError, UsageError
 from kheaders.headers.headerset import HeaderSet
-from kheaders.trial import approver, first_error, try_compile
+from kheaders.trial import approver, try_compile
 
 
 @pytest.fixture
@@ -64,9 +64,3 @@ def test_unknown_architecture(compiler: Compiler) -> None:
 
 def test_approvers_of_two_compilers_differ(compiler: Compiler) -> None:
     assert approver(compiler).name == approver(compiler).name != approver(compiler._replace(identity="other")).name
-
-
-def test_first_error() -> None:
-    assert first_error("a: warning: w\nb: error: e\nc: error: f\n") == "b: error: e"
-    assert first_error("Segmentation fault\n") == "Segmentation fault"
-    assert first_error("") == "no message"

@@ -23,6 +23,8 @@ Progress = Callable[[str, "int | None", "int | None"], None]
 class BlobCalls(TypeCalls):
     """A part of :class:`kheaders.api.Context`."""
 
+    sysroot: Path
+
     @abstractmethod
     def _meant(self) -> tuple[Kernel, str]:
         """The kernel whose blob is meant, and its SRCARCH."""
@@ -118,20 +120,25 @@ class BlobCalls(TypeCalls):
         *btf* as for :meth:`compile`. Raises BlobError, BtfError, UsageError. No compiler is run, so what only a compile
         shows to be missing is not in it.
         """
-        from kheaders import vmlinux
-        from kheaders.clang.job import Job
+        from kheaders import bpf_headers, vmlinux
+        from kheaders.clang.arguments import read
+        from kheaders.clang.job import Job, Last
         from kheaders.compile import program_text
         from kheaders.forms.slice import SliceForm
-        from kheaders.slicing import with_options
 
         program = source if isinstance(source, bytes) else Path(source)
-        job = Job(program, defines=tuple(defines))
-        text = with_options(program_text(job), job)
+        job = Job(program, defines=tuple(defines), includes=tuple(includes))
+        told = read(job.arguments())
+        text = told.prelude() + program_text(job)
         place = None if isinstance(program, bytes) else os.fspath(program.parent)
         with self.blob(blob) as opened:
-            if vmlinux.wanted(text, place, includes):
+            library = bpf_headers.find(self.sysroot)
+            last = library.told if library is not None else Last().text
+            if vmlinux.wanted(text, place, told.search):
                 retyper = self._retyper(opened, core, types, btf, needed=True)
-                return vmlinux.cut(opened, retyper, text, place, includes)
+                # the compiler that reads it finds the system's headers too, and what they declare is not the kernel's
+                system = bpf_headers.of_system(self.sysroot)
+                return vmlinux.cut(opened, retyper, text, place, told.search, last, system=system)
             retyper = self._retyper(opened, core, types, btf)
             form = SliceForm(opened, retyper.apply if retyper.changes else None)
-            return form.cut(form.program(text, place, includes))
+            return form.cut(form.program(text, place, told.search, last))

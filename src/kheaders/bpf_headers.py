@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -129,6 +129,26 @@ def find(sysroot: Path = Path("/")) -> BpfHeaders | None:
         if (directory / _MARK).is_file():
             return BpfHeaders(directory, alone=False)
     return bundled()
+
+
+def of_system(sysroot: Path = Path("/")) -> Callable[[str], bytes | None]:
+    """What gives the text of any header, the C library's and others, that compilers find below *sysroot* by themselves.
+
+    Debian and its like have a directory for each architecture, which is searched before the common one.
+    """
+    machine = os.uname().machine
+    directories = [sysroot / place for place in (PLACES[0], f"usr/include/{machine}-linux-gnu", PLACES[1])]
+
+    def text(name: str) -> bytes | None:
+        for directory in directories:
+            try:
+                with open(directory / name, "rb") as file:
+                    return file.read(_LIMIT)
+            except (OSError, ValueError):
+                continue
+        return None
+
+    return text
 
 
 def bundled() -> BpfHeaders | None:

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from kheaders.clang import arguments, diagnostics
 from kheaders.clang.find import Compiler
 from kheaders.clang.job import Job, Result, execute
 from kheaders.errors import BlobError, CompileFailed, HeadersNotFound, UsageError
@@ -73,8 +74,9 @@ def compile_program(
     ``vmlinux.h`` is made with, for a program that includes one and has none: it takes that from the *blob* alone.
 
     Raises CompileFailed with the compiler's diagnostics, HostAssembly, HeadersNotFound, StoreError, CompilerError,
-    FormError.
+    FormError, and UsageError for words by which clang makes no object.
     """
+    arguments.read(job.arguments()).refuse_other_output()
     program = program_text(job)
     if isinstance(job.source, Path) and not job.source.is_file():
         job = job._replace(source=program)  # a pipe, which gives its text but once
@@ -143,9 +145,10 @@ def lacks_vmlinux(job: Job) -> bool:
     if b'"' not in text and b"vmlinux" not in text and not job.includes and not job.extra:
         return False  # as most are that include the kernel's headers, and nothing need be imported to see it
     from kheaders import vmlinux
-    from kheaders.slicing import places, with_options
+    from kheaders.slicing import place_of
 
-    return vmlinux.lacking(with_options(text, job), *places(job))
+    told = arguments.read(job.arguments())
+    return vmlinux.lacking(told.prelude() + text, place_of(job), told.search)
 
 
 def gathering_for(job: Job) -> Closure | None:
@@ -154,7 +157,10 @@ def gathering_for(job: Job) -> Closure | None:
         return None
     from kheaders.forms.memory import gathering
 
-    return gathering(program_text(job), _directories(job), job.last.text)
+    told = arguments.read(job.arguments())
+    if told.not_understood:
+        return None
+    return gathering(told.prelude() + program_text(job), _directories(job, told), job.last.text)
 
 
 def _with_headers(
@@ -208,20 +214,25 @@ def program_text(job: Job) -> bytes:
 
 
 def _attempt(form: Form, compiler: Compiler, job: Job, program: bytes, found: Found) -> Result:
-    directories = _directories(job)
-    with form.serve(compiler, program, directories) as served:
-        result = execute(compiler, job, served.flags, served.pass_fds)
-    if result.ok or served.complete or "file not found" not in result.diagnostics:
-        return result
     from kheaders.forms.memory import MemoryForm
 
+    told = arguments.read(job.arguments())
+    program = told.prelude() + program
+    directories = _directories(job, told)
+    if told.not_understood and isinstance(form, MemoryForm):  # what the program reaches cannot be told
+        form = MemoryForm(found.headers, everything=True)
+    with form.serve(compiler, program, directories) as served:
+        result = execute(compiler, job, served.flags, served.pass_fds)
+    if result.ok or served.complete or diagnostics.missing_file(result.diagnostics) is None:
+        return result
     with MemoryForm(found.headers, everything=True).serve(compiler, program, directories) as served:
         return execute(compiler, job, served.flags, served.pass_fds)
 
 
-def _directories(job: Job) -> tuple[str, ...]:
+def _directories(job: Job, told: arguments.Arguments) -> tuple[str, ...]:
     """Where the program's own headers are looked for."""
-    return (str(job.source.parent), *job.includes) if isinstance(job.source, Path) else job.includes
+    beside = str(job.source.parent) if isinstance(job.source, Path) else "."
+    return (beside, *told.search.every)
 
 
 def _accepted(result: Result, compiler: Compiler, job: Job, attempt: SliceAttempt | None) -> bytes:

@@ -7,13 +7,14 @@ import os
 from kheaders import vmlinux
 from kheaders.btf.cprint.vmlinux import header
 from kheaders.btf.table import Btf
+from kheaders.clang import arguments
 from kheaders.clang.find import Compiler
 from kheaders.clang.flags import Architecture
 from kheaders.clang.job import Job, Result, execute
 from kheaders.errors import CompileFailed
 from kheaders.forms.slice import STUBS, lacking, vmlinux_served
 from kheaders.interface.program import read
-from kheaders.slicing import no_header, places, with_options
+from kheaders.slicing import no_header, place_of
 
 
 def compile_from_btf(btf: Btf, arch: Architecture, compiler: Compiler, job: Job, text: bytes) -> Result:
@@ -23,16 +24,16 @@ def compile_from_btf(btf: Btf, arch: Architecture, compiler: Compiler, job: Job,
     BtfError, CompilerError, StoreError.
     """
     job = job._replace(debug=True)
-    place, directories = places(job)
-    whole = with_options(text, job)
-    names = vmlinux.named(read(whole, place, directories, last=job.last.text).includes)
+    told = arguments.read(job.arguments())
+    whole, place = told.prelude() + text, place_of(job)
+    names = vmlinux.named(read(whole, place, told.search, last=job.last.text).includes)
 
     def attempt(header: bytes) -> Result:
         files = {os.path.normpath(f"{STUBS}/{name}"): header for name in names}
         with vmlinux_served(files, arch, compiler) as served:
             return execute(compiler, job, served.flags, served.pass_fds)
 
-    result = attempt(vmlinux.from_btf(btf, whole, place, directories, job.last.text))
+    result = attempt(vmlinux.from_btf(btf, whole, place, told.search, job.last.text))
     missing = lacking(result.diagnostics)
     if not result.ok and (missing.names or missing.tags):  # what macros make of words was not foreseen
         result = attempt("".join(header(btf)).encode())

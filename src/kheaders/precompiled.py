@@ -9,16 +9,17 @@ from typing import NamedTuple
 
 from kheaders.c.macro_events import own_macros
 from kheaders.c.own_headers import gather
+from kheaders.clang import arguments, diagnostics
 from kheaders.clang.find import Compiler
 from kheaders.clang.job import Job, Result, execute
 from kheaders.errors import CompileFailed, FormError, StoreError
 from kheaders.externs import described, undefined
-from kheaders.forms.pch import Options, PchForm, options_of, refused, without_defines
+from kheaders.forms.pch import Options, PchForm, options_of
 from kheaders.forms.pchshelf import Pch, Shelf
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.markers import MARKER, reached
 from kheaders.interface import program as programs
-from kheaders.slicing import places, with_options
+from kheaders.slicing import place_of
 
 
 class PchAttempt(NamedTuple):
@@ -51,6 +52,8 @@ def attempt_pch(
     *headers* gives the kernel's headers, or None if there are none; it is asked only where a PCH must be made: one that
     is chained to the kernel's, or with *build* that one itself. Raises CompilerError, StoreError, FormError.
     """
+    if why := _unclear(arguments.read(job.arguments())):
+        return PchAttempt(None, why)
     options = options_of(job)
     shelved = _located(shelf, options, headers, build)
     if shelved is not None:
@@ -90,10 +93,16 @@ def compile_with(
     missing = form.missing(program, _own_headers(compiler))
     if missing:
         return PchAttempt(None, f"the PCH lacks {missing[0]}")
-    place, directories = places(job)
+    told = arguments.read(job.arguments())
+    if why := _unclear(told):
+        return PchAttempt(None, why)
+    if told.trigraphs and any(b"??" in part for part in program.texts):
+        return PchAttempt(None, "the options have trigraphs replaced, and the program has some")
+    if hidden := form.names.hidden(told.search.ahead(quoted=False)):
+        return PchAttempt(None, f"{hidden} is read in place of the kernel's header of that name")
     # Macros of the command line were looked at when the PCH was chosen.
-    itself = with_options(text, job._replace(defines=(), extra=without_defines(job.extra)))
-    own = own_macros(gather(itself, place, directories, last=job.last.text))
+    itself = told._replace(macros=()).prelude() + text
+    own = own_macros(gather(itself, place_of(job), told.search, known=_any_name, last=job.last.text))
     layer = form.names.layer(program.includes)
     why = form.names.obstacle(program, own, layer)
     if why:
@@ -116,8 +125,18 @@ def _untold(program: programs.Program) -> str:
 
 
 def _read(job: Job, text: bytes) -> programs.Program:
-    place, directories = places(job)
-    return programs.read(with_options(text, job), place, directories, last=job.last.text)
+    told = arguments.read(job.arguments())
+    return programs.read(told.prelude() + text, place_of(job), told.search, known=_any_name, last=job.last.text)
+
+
+def _any_name(name: str) -> bool:
+    """Whether the kernel may have the header *name*: what a PCH lacks it may have, before directories behind it."""
+    return True
+
+
+def _unclear(told: arguments.Arguments) -> str:
+    word = told.not_understood[0] if told.not_understood else ""
+    return f"{word} may change what the headers mean, and a PCH is made without it" if word else ""
 
 
 def _own_headers(compiler: Compiler) -> list[str]:
@@ -129,10 +148,12 @@ def _own_headers(compiler: Compiler) -> list[str]:
 
 def _reason(compiler: Compiler, job: Job, result: Result) -> str:
     if result.ok and not reached(result.output):
-        debug = job.debug or any(word.startswith("-g") for word in job.extra)
+        debug = arguments.read(job.arguments()).debug
         lost = sorted(undefined(result.output) - described(result.output)) if debug else []
         return f"{lost[0]}, which only a header declares, would be missing from the BTF" if lost else ""
     if result.ok or MARKER in result.diagnostics:
         return "the program reaches inline assembly of the host's processor"
-    why = refused(result.diagnostics)
-    return f"{compiler.name} does not take the PCH: {why}" if why else f"{compiler.name} refused the program"
+    why = diagnostics.pch_refused(result.diagnostics)
+    if why:
+        return f"{compiler.name} does not take the PCH: {why}"
+    return f"{compiler.name} refused the program: {diagnostics.first_error(result.diagnostics)}"

@@ -52,9 +52,10 @@ def which(name: str, path: str | None = None) -> Path | None:
     return Path(found).absolute() if found else None
 
 
-def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment with a fixed locale, and *extra* on top."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("LC_") and k not in ("LANG", "LANGUAGE")}
+def environment(extra: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """*environ* (by default this process's environment) with a fixed locale, and *extra* on top."""
+    found = os.environ if environ is None else environ
+    env = {k: v for k, v in found.items() if not k.startswith("LC_") and k not in ("LANG", "LANGUAGE")}
     env["LC_ALL"] = "C.UTF-8"
     if extra:
         env.update(extra)
@@ -67,6 +68,7 @@ def run(
     input: bytes | None = None,
     output: int | None = None,
     env: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
     cwd: str | os.PathLike[str] | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
     pass_fds: Sequence[int] = (),
@@ -74,13 +76,15 @@ def run(
 ) -> Completed:
     """Run *argv* to its end and return what it printed.
 
-    *env* is added to :func:`environment`. Without *input* the child's standard input is empty; with *output*, a
-    descriptor, its standard output goes there. The child leads a process group of its own, which is killed if it
-    overruns *timeout* (seconds) or if the caller is interrupted.
+    *env* is added to :func:`environment` of *environ*. Without *input* the child's standard input is empty; with
+    *output*, a descriptor, its standard output goes there. The child leads a process group of its own, which is killed
+    if it overruns *timeout* (seconds) or if the caller is interrupted.
 
     Raises ToolMissing if there is no such program, ToolTimeout, and with *check* ToolFailed on a status other than 0.
     """
-    with started(argv, input=input, output=output, env=env, cwd=cwd, timeout=timeout, pass_fds=pass_fds) as finish:
+    with started(
+        argv, input=input, output=output, env=env, environ=environ, cwd=cwd, timeout=timeout, pass_fds=pass_fds
+    ) as finish:
         done = finish()
     if check and done.returncode != 0:
         last = done.errors.strip().splitlines()[-1:] or ["no message"]
@@ -96,6 +100,7 @@ def started(
     input: bytes | None = None,
     output: int | None = None,
     env: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
     cwd: str | os.PathLike[str] | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
     pass_fds: Sequence[int] = (),
@@ -109,7 +114,7 @@ def started(
     pipe = subprocess.PIPE
     words = tuple(os.fspath(a) for a in argv)
     source = pipe if input is not None else subprocess.DEVNULL
-    child = _started(words, source, pipe if output is None else output, env, cwd, pass_fds, pipe)
+    child = _started(words, source, pipe if output is None else output, environment(env, environ), cwd, pass_fds, pipe)
 
     def finish() -> Completed:
         try:
@@ -237,10 +242,13 @@ def running(
     argv: Sequence[str | os.PathLike[str]],
     *,
     input: bytes = b"",
+    environ: Mapping[str, str] | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     pass_fds: Sequence[int] = (),
 ) -> Iterator[Running]:
     """Run *argv* for the time of the body, which reads what it prints while it comes; at the end of it, it is killed.
+
+    *environ* is as in :func:`run`.
 
     Raises ToolMissing if there is no such program; the result's methods raise ToolTimeout.
     """
@@ -253,7 +261,7 @@ def running(
         with open(source, "wb", closefd=False) as stream:
             stream.write(input)
         os.lseek(source, 0, os.SEEK_SET)
-        with _started(words, source, subprocess.PIPE, None, None, pass_fds, log) as child:
+        with _started(words, source, subprocess.PIPE, environment(None, environ), None, pass_fds, log) as child:
             assert child.stdout is not None
             with suppress(OSError):  # a larger pipe is only for speed: neither waits for each piece of the other's
                 fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, _PIPE)
@@ -271,7 +279,7 @@ def _started(
     words: tuple[str, ...],
     source: int,
     output: int,
-    env: Mapping[str, str] | None,
+    env: Mapping[str, str],
     cwd: str | os.PathLike[str] | None,
     pass_fds: Sequence[int],
     log: int,
@@ -285,7 +293,7 @@ def _started(
             stdin=source,
             stdout=output,
             stderr=log,
-            env=environment(env),
+            env=env,
             cwd=cwd,
             pass_fds=tuple(pass_fds),
             process_group=0,

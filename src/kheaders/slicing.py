@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from kheaders.clang import arguments, diagnostics
+from kheaders.clang.arguments import Arguments
 from kheaders.clang.find import Compiler
 from kheaders.clang.job import Job, Result, begun, execute
-from kheaders.errors import CompileFailed, HostAssembly
+from kheaders.clang.predefined import changes
+from kheaders.errors import CompileFailed, CompilerError, HostAssembly
 from kheaders.forms.slice import ROOT as SLICES
 from kheaders.forms.slice import STUBS, Rework, SliceForm, lacking, placed
 from kheaders.headers.markers import MARKER, REGISTER_MARKER, reached
@@ -26,8 +29,6 @@ VMLINUX = "vmlinux.h"
 ROUNDS = 4
 """How often a slice is cut for one program at most; each round adds what the compiler missed."""
 
-_EXPANDED = "note: expanded from macro"
-_NO_FILE = pattern(r"error: '([^'\n]+)' file not found")
 _ENTERED = pattern(r"^\.+ (.*)$", re.M)
 _DEPENDENCY = pattern(r"(?:[^\s\\]|\\[^\n])+")
 
@@ -73,13 +74,17 @@ def attempt_slice(
     *types* gives what a ``vmlinux.h`` is made with, for a program that includes one and has none. Raises BlobError,
     BtfError, CompilerError, StoreError.
     """
+    told = arguments.read(job.arguments())
     form = SliceForm(blob, rework)
-    place, directories = places(job)
     # a compiler takes as long to start as a slice to be cut
     with form.promise(compiler) as (served, give), begun(compiler, job, served.flags, served.pass_fds) as finish:
-        program = form.program(with_options(text, job), place, directories, job.last.text)
+        told, doubt = _predefined(compiler, served.flags, told)
+        program = form.program(told.prelude() + text, place_of(job), told.search, job.last.text)
         if types is not None and any(os.path.basename(name) == VMLINUX for name in program.includes):
-            return attempt_vmlinux(form, compiler, job, text, program, types())
+            return attempt_vmlinux(form, compiler, job, told.prelude() + text, program, types())
+        if told.trigraphs and any(b"??" in part for part in program.texts):
+            doubt = doubt or "the options have trigraphs replaced, and the program has some"
+        program = program._replace(doubt=doubt or program.doubt)
         needs = Needs()
         piece = form.cut(program, needs)
         release = blob.meta.get("release")
@@ -104,7 +109,7 @@ def attempt_slice(
         piece = form.cut(program, needs)
         result = _compile(form, compiler, job, piece)
     reason = _reason(blob, compiler, job, program, piece, result)
-    if reason and _EXPANDED in result.diagnostics:
+    if reason and diagnostics.macros_expanded(result.diagnostics):
         result = _compile(form, compiler, job, placed(blob, piece))
     return SliceAttempt(blob, program, piece, result, reason)
 
@@ -112,18 +117,17 @@ def attempt_slice(
 def attempt_vmlinux(
     form: SliceForm, compiler: Compiler, job: Job, text: bytes, program: Program, retyper: Retyper
 ) -> SliceAttempt:
-    """Compile *job*, whose text is *text*, and which includes a ``vmlinux.h`` that it does not have.
+    """Compile *job*, which includes a ``vmlinux.h`` that it does not have; *text* is its text with what its words say.
 
     As with bpftool's header accesses are marked for CO-RE, which takes debug information. Raises as attempt_slice.
     """
     from kheaders import vmlinux
 
     job = job._replace(debug=True)
-    place, directories = places(job)
-    whole = with_options(text, job)
+    search = arguments.read(job.arguments()).search
     needs = Needs()
     while True:
-        piece = vmlinux.cut(form.blob, retyper, whole, place, directories, job.last.text, needs)
+        piece = vmlinux.cut(form.blob, retyper, text, place_of(job), search, job.last.text, needs, form.has)
         with form.vmlinux(piece, vmlinux.named(program.includes), compiler) as served:
             result = execute(compiler, job, served.flags, served.pass_fds)
         more = lacking(result.diagnostics)
@@ -131,6 +135,19 @@ def attempt_vmlinux(
             reason = _reason(form.blob, compiler, job, program, piece, result)
             return SliceAttempt(form.blob, program, piece, result, reason, final=True)
         needs |= more
+
+
+def _predefined(compiler: Compiler, flags: Sequence[str], told: Arguments) -> tuple[Arguments, str]:
+    """*told* with what its words change of the predefined macros, which headers may test; why no slice may be cut."""
+    if told.not_understood:
+        return told, f"{told.not_understood[0]} may change what the headers mean, and a slice is cut without it"
+    if not told.predefining:
+        return told, ""
+    try:
+        changed = changes(compiler, flags, told.language)
+    except CompilerError as error:
+        return told, error.what
+    return told._replace(macros=(*changed, *told.macros)), ""
 
 
 def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Program, needs: Needs) -> Program:
@@ -197,8 +214,8 @@ def _reason(blob: Blob, compiler: Compiler, job: Job, program: Program, piece: S
     release = blob.meta.get("release")
     if why := no_header(job, result.diagnostics):
         return why[0]
-    if match := _NO_FILE.search(result.diagnostics):
-        return f"kernel {release} has no header <{match[1]}>, nor has the program"
+    if name := diagnostics.missing_file(result.diagnostics):
+        return f"kernel {release} has no header <{name}>, nor has the program"
     lacks = lacking(result.diagnostics)
     for name in sorted(lacks.names | lacks.tags):
         places, seen = _declared_in(blob, name, piece.visible)
@@ -208,15 +225,14 @@ def _reason(blob: Blob, compiler: Compiler, job: Job, program: Program, piece: S
             return f"{name!r} is declared in <{places[0]}>, which the program does not include"
         if name not in program.declared and name not in program.defined:
             return f"{name!r} is declared nowhere in the headers of kernel {release}"
-    return f"{compiler.name} refused the program"
+    return f"{compiler.name} refused the program: {diagnostics.first_error(result.diagnostics)}"
 
 
-def no_header(job: Job, diagnostics: str) -> tuple[str, str] | None:
-    """(what, hint) where *diagnostics* miss a header that no kernel has; None where they don't."""
-    match = _NO_FILE.search(diagnostics)
-    if match is None:
+def no_header(job: Job, printed: str) -> tuple[str, str] | None:
+    """(what, hint) where what a compiler *printed* misses a header that no kernel has; None where they don't."""
+    name = diagnostics.missing_file(printed)
+    if name is None:
         return None
-    name = match[1]
     if name.startswith("bpf/"):
         have = f"those in {job.last.place} are without it" if job.last.place else "none of them are here"
         hint = "install a libbpf that has it (Debian: libbpf-dev), or name its directory with -I"
@@ -240,37 +256,6 @@ def _declared_in(blob: Blob, name: str, visible: bytes) -> tuple[list[str], bool
     return sorted(filter(None, names)), any(visible[file] for file in files)
 
 
-def with_options(text: bytes, job: Job) -> bytes:
-    """*text* with what the command line defines and includes, for its words; line numbers do not matter here."""
-    lines = [f"#define {define.replace('=', ' ', 1)}" for define in job.defines]
-    words = iter(job.extra)
-    for word in words:
-        if word in ("-include", "-imacros"):
-            lines.append(f'#include "{next(words, "")}"')
-        elif word == "-D":
-            lines.append(f"#define {next(words, '').replace('=', ' ', 1)}")
-        elif word == "-U":
-            lines.append(f"#undef {next(words, '')}")
-        elif word.startswith("-U"):
-            lines.append(f"#undef {word[2:]}")
-        elif word.startswith("-D"):
-            lines.append(f"#define {word[2:].replace('=', ' ', 1)}")
-    return "\n".join([*lines, ""]).encode("utf-8", "surrogateescape") + text if lines else text
-
-
-def places(job: Job) -> tuple[str, list[str]]:
-    """Where the program's own headers are looked for: beside it, and in these directories."""
-    place = os.fspath(job.source.parent) if isinstance(job.source, Path) else "."
-    return place, [*job.includes, *user_directories(job.extra)]
-
-
-def user_directories(extra: tuple[str, ...]) -> list[str]:
-    """Include directories among words that are passed on as they are."""
-    found = []
-    words = iter(extra)
-    for word in words:
-        if word in ("-I", "-isystem", "-iquote", "-idirafter"):
-            found.append(next(words, ""))
-        elif word.startswith("-I"):
-            found.append(word[2:])
-    return [directory for directory in found if directory]
+def place_of(job: Job) -> str:
+    """Where the program's own headers are looked for first."""
+    return os.fspath(job.source.parent) if isinstance(job.source, Path) else "."

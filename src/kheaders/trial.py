@@ -47,6 +47,7 @@ def try_compile(headers: HeaderSet, compiler: Compiler, kernel: Kernel | None = 
     """
     # What is proven once in a boot needs none of these.
     from kheaders import agreement
+    from kheaders.clang.diagnostics import first_error, missing_file
     from kheaders.clang.flags import architecture
     from kheaders.clang.job import Job, execute
     from kheaders.forms.memory import MemoryForm
@@ -61,7 +62,7 @@ def try_compile(headers: HeaderSet, compiler: Compiler, kernel: Kernel | None = 
         for everything in (False, True):
             with MemoryForm(headers, everything=everything).serve(compiler, program) as served:
                 result = execute(compiler, Job(program, debug=kernel is not None), served.flags, served.pass_fds)
-            if result.ok or "file not found" not in result.diagnostics:
+            if result.ok or missing_file(result.diagnostics) is None:
                 break
     except StoreError as error:
         return Verdict((Check("compiles", "failed", str(error)),))
@@ -72,9 +73,3 @@ def try_compile(headers: HeaderSet, compiler: Compiler, kernel: Kernel | None = 
         return Verdict(tuple(checks))
     first = first_error(result.diagnostics if result else "")
     return Verdict((Check("compiles", "failed", f"a small program does not compile with {compiler.name}: {first}"),))
-
-
-def first_error(diagnostics: str) -> str:
-    """The first line of a compiler's output that states an error."""
-    lines = diagnostics.splitlines()
-    return next((line for line in lines if "error:" in line), lines[0] if lines else "no message")

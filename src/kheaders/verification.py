@@ -63,13 +63,14 @@ class Verification(NamedTuple):
 
 def quick(found: Found, compiler: Compiler, kernel: Btf) -> Verification:
     """Compare the types of the kernel's core. Raises BtfError, CompilerError, and CompileFailed for the headers."""
+    from kheaders.clang.diagnostics import first_error, missing_file
     from kheaders.forms.memory import MemoryForm
-    from kheaders.trial import PROGRAM, first_error
+    from kheaders.trial import PROGRAM
 
     job = Job(PROGRAM + USES, debug=True)
     with MemoryForm(found.headers).serve(compiler, PROGRAM) as served:
         result = execute(compiler, job, served.flags, served.pass_fds)
-    if not result.ok and "file not found" in result.diagnostics:
+    if not result.ok and missing_file(result.diagnostics) is not None:
         with MemoryForm(found.headers, everything=True).serve(compiler, PROGRAM) as served:
             result = execute(compiler, job, served.flags, served.pass_fds)
     if not result.ok:
@@ -207,7 +208,7 @@ class _Work:
         includes = dict.fromkeys(f"#include <{self._included(files[title])}>\n" for title in titles)
         text = f"{''.join(includes)}void (*kheaders_types)({', '.join(titles)});\n".encode()
         needs = Needs(tags={title.partition(" ")[2] for title in titles})
-        piece = self.form.cut(self.form.program(text, None, ()), needs)
+        piece = self.form.cut(self.form.program(text, None), needs)
         with self.form.present(piece, self.compiler) as served:
             return execute(self.compiler, Job(text, debug=True), served.flags, served.pass_fds)
 

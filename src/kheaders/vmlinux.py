@@ -16,6 +16,7 @@ from kheaders.btf.model import Struct, Union
 from kheaders.btf.selection import Used, select
 from kheaders.btf.table import Btf
 from kheaders.c.declaration import names
+from kheaders.c.include_path import IncludeSearch
 from kheaders.clang.flags import architecture, include_directories
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program, read
@@ -24,6 +25,9 @@ from kheaders.interface.slice import Cutter, Needs, Slice
 from kheaders.retyping import Retyper
 
 NAME = "vmlinux.h"
+Searched = IncludeSearch | Sequence[str]
+"""How the program's own headers are looked for."""
+
 _INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"](?:[\w./-]*/)?vmlinux\.h[>\"][^\n]*", re.MULTILINE)
 _QUOTED = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*\"", re.MULTILINE)
 _MARKER = re.compile(rb"^# \d+ \"[^\"\n]*\"[ \d]*\n", re.MULTILINE)
@@ -64,18 +68,23 @@ _WORSE = ("include/asm-generic/", "include/trace/", "include/uapi/asm-generic/",
 """Headers that stand in for others, or that only make sense within one file."""
 
 
-def wanted(text: bytes, directory: str | None = None, includes: Sequence[str] = ()) -> bool:
+def wanted(text: bytes, directory: str | None = None, search: Searched = ()) -> bool:
     """Whether a program includes ``vmlinux.h``, by itself or by a header of its own."""
     if _INCLUDE.search(text):
         return True
-    return _QUOTED.search(text) is not None and bool(named(read(text, directory, includes, foreign=_foreign).includes))
+    return _may_include(text, search) and bool(named(read(text, directory, search, foreign=_foreign).includes))
 
 
-def lacking(text: bytes, directory: str | None, includes: Sequence[str]) -> bool:
+def lacking(text: bytes, directory: str | None, search: Searched) -> bool:
     """Whether a program includes a ``vmlinux.h``, by itself or by a header of its own, and has none."""
-    if b"vmlinux.h" not in text and not includes and _QUOTED.search(text) is None:
+    if NAME.encode() not in text and not _may_include(text, search):
         return False
-    return bool(named(read(text, directory, includes, foreign=_is_library).includes))
+    return bool(named(read(text, directory, search, foreign=_is_library).includes))
+
+
+def _may_include(text: bytes, search: Searched) -> bool:
+    """Whether a program may have headers of its own."""
+    return _QUOTED.search(text) is not None or search not in ((), IncludeSearch())
 
 
 def named(includes: Iterable[str]) -> tuple[str, ...]:
@@ -88,20 +97,29 @@ def cut(
     retyper: Retyper,
     text: bytes,
     directory: str | None,
-    includes: Sequence[str] = (),
+    search: Searched = (),
     library: Callable[[str], bytes | None] = lambda name: None,
     needs: Needs | None = None,
+    known: Callable[[str], bool] = lambda name: False,
+    system: Callable[[str], bytes | None] = lambda name: None,
 ) -> Slice:
     """The header for the program *text*, which lies in *directory*; *library* gives the texts of libbpf's headers.
 
-    What *needs* adds is taken as if the program named it. Raises BlobError, BtfError.
+    What *needs* adds is taken as if the program named it. *known* tells of headers of the kernel that the compiler
+    finds, before those of the directories behind the kernel's; *system* gives the texts of those of the system that it
+    finds by itself. Raises BlobError, BtfError.
     """
     bare = _SECTION.sub(b"", text)
-    itself = read(bare, directory, includes, foreign=_foreign)
-    program = _read(bare, directory, includes, library)
+    itself = read(bare, directory, search, foreign=_foreign, known=known, last=system)
+
+    def last(name: str) -> bytes | None:
+        text = library(name)
+        return system(name) if text is None else text
+
+    program = read(bare, directory, search, foreign=_is_this, known=known, last=last)
     # with a whole vmlinux.h, what a program points to is defined, and it may count on that: pointer + 1
     program = program._replace(strong=program.strong | itself.weak)
-    search = _search(blob)
+    places = _search(blob)
     # a type may be declared again, if it is the same: with bpftool's header it must be
     program = program._replace(declared=program.declared - _typedefs(blob, program.declared))
     if needs is not None:
@@ -111,8 +129,10 @@ def cut(
             words=program.words | needs.names | needs.tags,
             strong=program.strong | needs.tags,
         )
-        program = program._replace(declared=program.declared | needs.conflicts, defined=program.defined | needs.conflicts)
-    piece = _whole(blob, retyper._replace(core=False), program, search)
+        program = program._replace(
+            declared=program.declared | needs.conflicts, defined=program.defined | needs.conflicts
+        )
+    piece = _whole(blob, retyper._replace(core=False), program, places)
     if retyper.btf is not None:
         piece = piece._replace(first=_unpacked(blob, retyper.btf, piece))
     # a program that declares an option (extern bool CONFIG_X __kconfig) has its loader tell the value
@@ -120,7 +140,7 @@ def cut(
     for part in itself.texts:
         own.update((*_OWN.findall(part), *_EXTERN.findall(part), *_locals(part)))
     body = _MACRO.sub(lambda macro: b"" if macro[1] in own else macro[0], _MARKER.sub(b"", piece.text))
-    answered = tuple(name for name in itself.includes if _header(blob, name, search) is not None)
+    answered = tuple(name for name in itself.includes if _header(blob, name, places) is not None)
     return piece._replace(first=_HEAD + body + TAIL.encode(), last=b"", stubs={}, includes=answered)
 
 
@@ -128,15 +148,15 @@ def from_btf(
     btf: Btf,
     text: bytes,
     directory: str | None,
-    includes: Sequence[str] = (),
+    search: Searched = (),
     library: Callable[[str], bytes | None] = lambda name: None,
 ) -> bytes:
     """The header as :func:`cut` makes it, from types alone: there are no macros and no inline functions in it.
 
     Raises BtfError.
     """
-    itself = read(text, directory, includes, foreign=_foreign)
-    program = _read(text, directory, includes, library)
+    itself = read(text, directory, search, foreign=_foreign)
+    program = read(text, directory, search, foreign=_is_this, last=library)
     tags = (program.strong | itself.weak) - program.defined
     used = Used(
         program.words - program.declared,
@@ -166,7 +186,7 @@ def _whole(blob: Blob, retyper: Retyper, program: Program, search: Sequence[str]
     chosen = program
     while True:
         headers = (*program.includes, *_headers(blob, chosen, search))
-        piece = Cutter(blob, search).cut(chosen._replace(includes=headers))
+        piece = Cutter(blob, search).cut(chosen._replace(includes=headers, ahead=()))
         piece = piece._replace(first=_without_loose(blob, piece, program))
         piece = retyper.apply(piece, chosen)
         more = frozenset(_pending(blob, retyper.btf, piece.first, touched)) - chosen.strong
@@ -276,13 +296,6 @@ def _is_this(name: str) -> bool:
 def _foreign(name: str) -> bool:
     """Whether an include line is not to be answered by what lies there: the file that is made may be an old one."""
     return _is_library(name) or _is_this(name)
-
-
-def _read(
-    text: bytes, directory: str | None, includes: Sequence[str], library: Callable[[str], bytes | None]
-) -> Program:
-    """The program with those of libbpf's headers that it includes."""
-    return read(text, directory, includes, foreign=_is_this, last=library)
 
 
 def _headers(blob: Blob, program: Program, search: Sequence[str]) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """The user's own headers: found where the compiler would find them, and read.
 
-A quoted name is looked for beside the file that includes it, then, as one in angle brackets, in the user's include
-directories in order. ``include_next`` goes on behind the directory in which the including file was found.
+A quoted name is looked for beside the file that includes it and in directories for such names alone, then, as one in
+angle brackets, in the user's include directories in order; those that come behind the kernel's are asked for what the
+kernel does not have. ``include_next`` goes on behind the directory in which the including file was found.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from kheaders.c import directives
 from kheaders.c.directives import Header, Named, Scan
+from kheaders.c.include_path import IncludeSearch
 
 
 class SourceFile(NamedTuple):
@@ -53,18 +55,22 @@ class Sources(NamedTuple):
 def gather(
     text: bytes,
     directory: str | None,
-    directories: Sequence[str],
+    search: IncludeSearch | Sequence[str],
     listed: Callable[[str], bytes | None] = lambda name: None,
     foreign: Callable[[str], bool] = lambda name: False,
+    known: Callable[[str], bool] = lambda name: False,
     last: Callable[[str], bytes | None] = lambda name: None,
 ) -> Sources:
-    """Read the program *text*, which lies in *directory*, and follow its include lines through *directories*.
+    """Read the program *text*, which lies in *directory*, and follow its include lines as *search* says.
 
-    *listed* gives the text of a header of the kernel that must be read as one of the program's own, by its name.
+    Directories alone are searched before the kernel's, for all names. *known* tells of a name that the kernel has a
+    header that is found before those of the directories behind its own. *listed* gives the text of a header
+    of the kernel that must be read as one of the program's own, by its name.
     *foreign* tells of a name that its file is not to be read, though it may be there. *last* gives the texts of headers
     that are found where no file of the user's is called so, and that no kernel has.
     """
-    return _Gathering(directory, directories, listed, foreign, last).run(text)
+    told = search if isinstance(search, IncludeSearch) else IncludeSearch(angled=tuple(search))
+    return _Gathering(directory, told, listed, foreign, known, last).run(text)
 
 
 _LAST = "/kheaders/last/"
@@ -103,13 +109,17 @@ class _Gathering:
     def __init__(
         self,
         directory: str | None,
-        directories: Sequence[str],
+        search: IncludeSearch,
         listed: Callable[[str], bytes | None],
         foreign: Callable[[str], bool],
+        known: Callable[[str], bool],
         last: Callable[[str], bytes | None],
     ) -> None:
         self._directory = directory
-        self._directories = directories
+        self._directories = search.every
+        self._quote_only = len(search.quote)
+        self._ahead = len(search.ahead(quoted=True))
+        self._known = known
         self._listed = listed
         self._is_foreign = foreign
         self._last = last
@@ -220,6 +230,10 @@ class _Gathering:
                 places.append((-1, file.directory))
             places += enumerate(self._directories)
         for number, place in places:
+            if 0 <= number < self._quote_only and not header.quoted:
+                continue
+            if number >= self._ahead and self._known(header.name):
+                break
             path = os.path.join(place, header.name)
             try:
                 told = os.stat(path)

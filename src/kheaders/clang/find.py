@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from kheaders.clang.diagnostics import first_error
+from kheaders.clang.environment import cleaned
+from kheaders.clang.output import instead_of_object
 from kheaders.errors import CompilerError, KheadersError, ToolError
 from kheaders.patterns import pattern
-from kheaders.run import run, which
+from kheaders.run import Completed, run, which
 
 OLDEST = (13, 0)
 """The oldest clang that the flags and forms are made for."""
@@ -24,7 +27,9 @@ char _license[] __attribute__((section("license"))) = "GPL";
 """
 _VERSION = pattern(r"clang version (\d+)\.(\d+)(?:\.(\d+))?")
 _INSTALLED = pattern(r"^InstalledDir: (/.*)$", re.M)
-_EM_BPF = 247  # EM_BPF, include/uapi/linux/elf-em.h
+_NO_CONFIG = "--no-default-config"
+"""Keeps clang 15 and later from reading configuration files beside it and in directories of the system and the user."""
+_SCRIPT_LIMIT = 1 << 20
 
 
 class Records(Protocol):
@@ -47,7 +52,15 @@ class Compiler(NamedTuple):
     include: str
     """Directory of its own headers (stddef.h, stdarg.h)."""
     identity: str
-    """Changes with the program file: a digest over path, size, mtime and version."""
+    """Changes with the program file, with a script in its place, and with files that its words name: a digest."""
+
+    options: tuple[str, ...] = ()
+    """Words that every call begins with: they keep configuration files away where this version has a word for it."""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words that every command line begins with."""
+        return (*self.argv, *self.options)
 
     @property
     def name(self) -> str:
@@ -96,8 +109,12 @@ def examine(argv: tuple[str, ...], records: Records | None = None) -> Compiler:
         status = os.stat(program)
     except OSError as error:
         raise CompilerError(f"{argv[0]}: no such compiler ({error.strerror})", "name another with --cc") from error
-    stamp = f"{os.path.realpath(program)}\0{argv[1:]}\0{status.st_size}\0{status.st_mtime_ns}"
-    key = hashlib.sha256(stamp.encode("utf-8", "surrogateescape")).hexdigest()
+    # ccache is called by several names, and knows by them what it stands for
+    stamp = f"{program}\0{os.path.realpath(program)}\0{argv[1:]}\0{status.st_size}\0{status.st_mtime_ns}"
+    digest = hashlib.sha256(stamp.encode("utf-8", "surrogateescape"))
+    for text in (_script(program), *map(_named_file, argv[1:])):
+        digest.update(b"\0" + text)
+    key = digest.hexdigest()
     if records is not None and (known := _remembered(records, key)) is not None:
         return known
     try:
@@ -110,6 +127,25 @@ def examine(argv: tuple[str, ...], records: Records | None = None) -> Compiler:
         except KheadersError:
             pass  # a probe that cannot be remembered is made again
     return compiler
+
+
+def _script(program: Path) -> bytes:
+    """The text of a script that stands for a compiler; empty for a program."""
+    try:
+        with open(program, "rb") as file:
+            return file.read(_SCRIPT_LIMIT) if file.read(2) == b"#!" else b""
+    except OSError:
+        return b""
+
+
+def _named_file(word: str) -> bytes:
+    """The text of a file that a word of a compiler's command names: a configuration file, a response file."""
+    path = word.partition("=")[2] or word.removeprefix("@")
+    try:
+        with open(path, "rb") as file:
+            return file.read(_SCRIPT_LIMIT)
+    except (OSError, ValueError):
+        return b""
 
 
 def _named(cc: str, path: str | None) -> tuple[str, ...]:
@@ -156,7 +192,12 @@ def _remembered(records: Records, key: str) -> Compiler | None:
         return None
     try:
         known = Compiler(
-            tuple(value["argv"]), value["kind"], tuple(value["version"]), value["include"], value["identity"]
+            tuple(value["argv"]),
+            value["kind"],
+            tuple(value["version"]),
+            value["include"],
+            value["identity"],
+            tuple(value["options"]),
         )
     except (KeyError, TypeError):
         return None
@@ -168,26 +209,35 @@ def _probe(argv: tuple[str, ...], identity: str) -> Compiler:
 
     shown = shlex.join(argv)
     other = "name another with --cc"
-    answer = run([*argv, "--version"], timeout=60, check=False)
+    answer = _asked(argv, "--version")
     match = _VERSION.search(answer.stdout.decode("utf-8", "replace"))
     if match is None:
         raise CompilerError(f"{shown}: is no clang", other)
     version = (int(match[1]), int(match[2]), int(match[3] or 0))
     if version[:2] < OLDEST:
         raise CompilerError(f"{shown}: clang {version[0]} is too old, {OLDEST[0]} is the oldest that works", other)
-    probe = run(
-        [*argv, "-target", "bpf", "-O2", "-x", "c", "-c", "-", "-o", "-"], input=_PROBE, timeout=60, check=False
-    )
-    header = probe.stdout[:20]
-    if probe.returncode or header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != _EM_BPF:
+    compile_it = ("-target", "bpf", "-O2", "-x", "c", "-c", "-", "-o", "-")
+    kind = "zig" if argv[1:] == ("clang",) else "clang"
+    options: tuple[str, ...] = (_NO_CONFIG,)
+    probe = _asked(argv, *options, *compile_it, input=_PROBE)
+    if probe.returncode:  # a version that does not know the word
+        options = ()
+        probe = _asked(argv, *compile_it, input=_PROBE)
+    if probe.returncode:
         raise CompilerError(f"{shown}: cannot emit BPF ({_first(probe.errors)})", other)
+    if what := instead_of_object(probe.stdout):
+        raise CompilerError(f"{shown}: cannot emit BPF (it gave {what})", other)
     own = _own_headers(argv, _INSTALLED.search(answer.stdout.decode("utf-8", "replace")))
-    return Compiler(argv, "zig" if argv[1:] == ("clang",) else "clang", version, own, identity)
+    return Compiler(argv, kind, version, own, identity, options)
+
+
+def _asked(argv: tuple[str, ...], *words: str, input: bytes | None = None) -> Completed:
+    return run([*argv, *words], input=input, environ=cleaned(), timeout=60, check=False)
 
 
 def _own_headers(argv: tuple[str, ...], installed: re.Match[str] | None) -> str:
     """The directory of clang's own headers. zig keeps them elsewhere than it says, and a script may stand for it."""
-    printed = run([*argv, "-print-resource-dir"], timeout=60, check=False).stdout.decode("utf-8", "replace").strip()
+    printed = _asked(argv, "-print-resource-dir").stdout.decode("utf-8", "replace").strip()
     program = installed[1] if installed else os.path.dirname(os.path.realpath(argv[0]))
     for place in (f"{printed}/include", f"{program}/lib/include"):
         if os.path.isfile(f"{place}/stddef.h"):
@@ -201,5 +251,4 @@ def _own_headers(argv: tuple[str, ...], installed: re.Match[str] | None) -> str:
 
 
 def _first(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[0] if lines else "it printed nothing"
+    return first_error(text) if text.strip() else "it printed nothing"

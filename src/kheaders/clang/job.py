@@ -8,12 +8,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from kheaders.clang.environment import cleaned
 from kheaders.clang.find import Compiler
+from kheaders.clang.output import instead_of_object, order_of
 from kheaders.errors import CompilerError, ToolMissing, ToolTimeout
 from kheaders.run import started
 
 TIMEOUT = 300.0
 """Seconds after which a compile counts as hung."""
+OBJECT = ("-c",)
+"""The mode in which a compiler makes an object."""
 
 
 class Last(NamedTuple):
@@ -58,7 +62,7 @@ class Job(NamedTuple):
             words.append(f"-mcpu={self.mcpu}")
         words += [f"-D{define}" for define in self.defines]
         words += [f"-I{directory}" for directory in self.includes]
-        return [*words, *self.extra, *self.last.flags]
+        return [*words, *self.extra]
 
 
 class Result(NamedTuple):
@@ -79,12 +83,13 @@ class Result(NamedTuple):
 
 
 def execute(
-    compiler: Compiler, job: Job, flags: Sequence[str], pass_fds: Sequence[int] = (), mode: Sequence[str] = ("-c",)
+    compiler: Compiler, job: Job, flags: Sequence[str], pass_fds: Sequence[int] = (), mode: Sequence[str] = OBJECT
 ) -> Result:
     """Run *compiler* on *job* with the *flags* of a form; the object comes back in memory, no file is written.
 
     *mode* says what is wanted instead of an object (``-E``, ``-fsyntax-only``). Raises CompilerError if the compiler
-    cannot be run or hangs; a program that it refuses is a Result.
+    cannot be run or hangs, or makes something else than an object for the target of *flags*; a program that it refuses
+    is a Result.
     """
     start = time.monotonic()
     with begun(compiler, job, flags, pass_fds, mode) as finish:
@@ -93,7 +98,7 @@ def execute(
 
 @contextmanager
 def begun(
-    compiler: Compiler, job: Job, flags: Sequence[str], pass_fds: Sequence[int] = (), mode: Sequence[str] = ("-c",)
+    compiler: Compiler, job: Job, flags: Sequence[str], pass_fds: Sequence[int] = (), mode: Sequence[str] = OBJECT
 ) -> Iterator[Callable[[], Result]]:
     """As :func:`execute`, in two steps: *compiler* starts now; what is yielded waits for it, and counts from then on.
 
@@ -103,7 +108,19 @@ def begun(
     path = str(job.source)
     # clang would take a name that starts with one of these for an option, or for a file with options
     source = "-" if from_memory else f"./{path}" if path.startswith(("-", "@")) else path
-    argv = [*compiler.argv, "-fno-crash-diagnostics", *flags, *job.arguments(), *mode, "-x", "c", source, "-o", "-"]
+    argv = [
+        *compiler.command,
+        "-fno-crash-diagnostics",
+        *flags,
+        *job.arguments(),
+        *job.last.flags,
+        *mode,
+        "-x",
+        "c",
+        source,
+        "-o",
+        "-",
+    ]
     text = job.source if isinstance(job.source, bytes) else None
 
     def finish() -> Result:
@@ -113,13 +130,17 @@ def begun(
         except ToolTimeout as error:
             raise CompilerError(f"{compiler.name}: did not end within {TIMEOUT:g} s", "simplify the program") from error
         output = done.stdout if done.returncode == 0 else b""
+        if done.returncode == 0 and tuple(mode) == OBJECT and (what := instead_of_object(output, order_of(flags))):
+            raise CompilerError(
+                f"{compiler.name}: gave {what} instead of a BPF object",
+                f"see what {' '.join(compiler.argv)} adds (a configuration file, a wrapper), and the options",
+            )
         return Result(done.argv, done.returncode, output, done.errors, time.monotonic() - start)
 
     with ExitStack() as stack:
         try:
-            wait = stack.enter_context(
-                started(argv, input=text, pass_fds=(*pass_fds, *job.last.pass_fds), timeout=TIMEOUT)
-            )
+            fds = (*pass_fds, *job.last.pass_fds)
+            wait = stack.enter_context(started(argv, input=text, environ=cleaned(), pass_fds=fds, timeout=TIMEOUT))
         except ToolMissing as error:
             raise CompilerError(error.what, error.hint) from error
         yield finish

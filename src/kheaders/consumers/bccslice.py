@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from kheaders.c import conditionals
 from kheaders.c.directives import INCLUDES, defined, included, scan, without
+from kheaders.clang.arguments import read
 from kheaders.consumers.bccfiles import BccFiles
 from kheaders.consumers.kernelsource import CONFIG
 from kheaders.forms.slice import SliceForm, lacking
@@ -41,24 +42,26 @@ class BccSlice:
         self._form = SliceForm(blob)
         self._blob = blob
         self._files = files
-        directories = [flag[2:] for flag in flags if flag.startswith("-I")]
+        self._told = read(flags)
         lines = [f"#include <{name}>" for name in (*files.bpf_includes, *files.helper_includes)]
         text = _with_proto(text, files.proto)
-        own = self._form.program("\n".join([*lines, *_defines(flags), ""]).encode() + text, ".", directories)
+        own = self._form.program("\n".join([*lines, ""]).encode() + self._told.prelude() + text, ".", self._told.search)
         if own.uncertain:
             counting = conditionals.included(text, self._enabled)
             own = own._replace(taken=counting.union(files.bpf_includes, files.helper_includes))
-        helpers = self._form.program(without(scan(files.helpers), (b"define",)), None, ())
+        helpers = self._form.program(without(scan(files.helpers), (b"define",)), None)
         self._program = _with_helpers(own, helpers, _macro_words(files.helpers, own.words | helpers.words))
         types = b" ".join(sorted(set(_TYPE.findall(files.bpf))))
         first = "".join(f"#include <{name}>\n" for name in files.bpf_includes).encode() + types
-        self._first: Slice = self._form.cut(self._form.program(first, None, ()))
+        self._first: Slice = self._form.cut(self._form.program(first, None))
         self._needs = Needs()
         self._piece: Slice = self._form.cut(self._program, self._needs)
 
     @property
     def refusal(self) -> str:
         """Why no slice can stand for the headers; empty if one may."""
+        if self._told.not_understood:
+            return f"{self._told.not_understood[0]} may change what the headers mean"
         if self._piece.failed:
             return "{} cannot be included: {}".format(*self._piece.failed[0])
         return self._piece.doubt
@@ -135,14 +138,3 @@ def _macro_words(text: bytes, used: frozenset[str]) -> frozenset[str]:
         found |= words_of
         todo = {name for name in words_of if name in bodies}
     return frozenset(found)
-
-
-def _defines(flags: Sequence[str]) -> list[str]:
-    """``-D`` and ``-U`` as lines, for their words."""
-    lines = []
-    for flag in flags:
-        if flag.startswith("-D"):
-            lines.append(f"#define {flag[2:].replace('=', ' ', 1)}")
-        elif flag.startswith("-U"):
-            lines.append(f"#undef {flag[2:]}")
-    return lines

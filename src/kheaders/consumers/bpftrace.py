@@ -74,7 +74,7 @@ def prepare(blob: Blob, text: bytes, directory: Path, system: Sequence[str] = SY
     halves: list[Slice] = []
     for has_btf in (True, False):
         part = conditionals.counting(text, {_HAVE_BTF: has_btf}.get)
-        program = form.program(part if has_btf else b"#include <%s>\n%s" % (_TYPES.encode(), part), None, ())
+        program = form.program(part if has_btf else b"#include <%s>\n%s" % (_TYPES.encode(), part), None)
         words = program.words if has_btf else program.words | basic
         # what looks like a declaration is none: scripts are not C
         piece = form.cut(program._replace(declared=frozenset(), uncertain=False, words=words))
@@ -88,7 +88,7 @@ def prepare(blob: Blob, text: bytes, directory: Path, system: Sequence[str] = SY
     for name, kernels in _STAND_INS.items():
         if name in halves[0].unknown + halves[1].unknown and not _found(name, system):
             macros = b" ".join(sorted(set(_SOCKET_MACRO.findall(text))))
-            own = form.cut(form.program(b"#include <%s>\n%s\n" % (kernels.encode(), macros), None, ()))
+            own = form.cut(form.program(b"#include <%s>\n%s\n" % (kernels.encode(), macros), None))
             texts[name] = b"#pragma once\n" + own.first
     texts[kernelsource.CONFIG] = b"#pragma once\n" + _either(*(piece.first for piece in halves))
     kernelsource.write(directory, texts)
@@ -106,7 +106,7 @@ def _basic_types(blob: Blob, form: SliceForm) -> frozenset[str]:
     """The words of ``linux/types.h``: descriptions of tracepoints, which scripts do not show, use its types."""
     number = blob.file_numbers.get(f"include/{_TYPES}")
     found = [declaration for declaration, file in enumerate(blob.array("decl_files")) if file == number]
-    return form.program(b"\n".join(map(blob.declaration, found)), None, ()).words
+    return form.program(b"\n".join(map(blob.declaration, found)), None).words
 
 
 def _found(name: str, places: Sequence[str]) -> bool:

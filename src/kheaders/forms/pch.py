@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from copy import copy
 from typing import NamedTuple
 
+from kheaders.clang import arguments
 from kheaders.clang.find import Compiler
 from kheaders.clang.flags import Architecture, architecture, pch_flags, version_of
 from kheaders.clang.job import Job
@@ -28,11 +29,6 @@ NOTHING = "/dev/null"
 
 _LAYER = "/kheaders/pch/layer-{}"
 """What a layer calls those below it, wherever they lie."""
-
-_WITH_VALUE = ("-I", "-isystem", "-iquote", "-idirafter", "-include", "-imacros")
-_HARMLESS = ("-W", "-w", "-v", "-g", "-I", "-fdiagnostics", "-fcolor-diagnostics", "-fno-color-diagnostics", "-ferror")
-"""Words that clang does not compare with those a PCH was made with, and that mean nothing to its headers."""
-_NOT_HARMLESS = ("-Wp,", "-Wa,", "-Wl,")
 
 
 def layer_name(number: int) -> str:
@@ -72,36 +68,10 @@ def options_of(job: Job, names: Names | None = None) -> Options:
 
     clang would take a PCH that was made without such a macro, and the headers would mean something else.
     """
-    words = []
-    rest = iter(job.extra)
-    defines = list(job.defines)
-    for word in rest:
-        if word in _WITH_VALUE:
-            next(rest, "")
-        elif word == "-D":
-            defines.append(next(rest, ""))
-        elif word.startswith("-D"):
-            defines.append(word[2:])
-        elif word.startswith(_NOT_HARMLESS) or not word.startswith(_HARMLESS):
-            words.append(word)
-    looked_at = [define for define in defines if names is not None and names.mentions(_name_of(define))]
-    return Options(job.optimise, job.mcpu, (*words, *(f"-D{define}" for define in looked_at)))
-
-
-def without_defines(words: Sequence[str]) -> tuple[str, ...]:
-    """*words* for the compiler without those that define macros."""
-    kept = []
-    rest = iter(words)
-    for word in rest:
-        if word == "-D":
-            next(rest, "")
-        elif not word.startswith("-D"):
-            kept.append(word)
-    return tuple(kept)
-
-
-def _name_of(define: str) -> str:
-    return define.partition("=")[0].partition("(")[0]
+    language = arguments.read(job.extra).language
+    macros = arguments.read(job.arguments()).macros
+    looked_at = [macro.word() for macro in macros if names is not None and names.mentions(macro.name)]
+    return Options(job.optimise, job.mcpu, (*language, *looked_at))
 
 
 class PchForm:
@@ -162,11 +132,3 @@ class PchForm:
             with anonymous_files({"overlay": overlay(shown | layer_names(self.places[:layer]))}) as index:
                 flags = self.flags(compiler, f"/proc/self/fd/{index['overlay']}", layer)
                 yield Served(tuple(flags), (*self._pass_fds, *files.values(), index["overlay"]))
-
-
-def refused(diagnostics: str) -> str:
-    """What clang says where it does not take a PCH; empty where it complains of something else."""
-    for line in diagnostics.splitlines():
-        if "error:" in line and ("precompiled file" in line or "PCH file" in line or "AST file" in line):
-            return line.partition("error:")[2].strip()
-    return ""

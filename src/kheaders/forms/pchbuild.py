@@ -8,12 +8,13 @@ the files, so that clang needs none of them afterwards, and ``-fno-pch-timestamp
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from kheaders.c.include_path import Resolver
+from kheaders.clang.diagnostics import errors, first_error
+from kheaders.clang.environment import cleaned
 from kheaders.clang.find import Compiler
 from kheaders.clang.flags import Architecture, architecture, include_directories
 from kheaders.clang.overlay import anonymous_files, overlay, virtual_files
@@ -29,7 +30,8 @@ from kheaders.headers.hostasm import rewritten
 from kheaders.run import Completed, run
 
 EMBED = ("-Xclang", "-fmodules-embed-all-files", "-Xclang", "-fno-pch-timestamp")
-_STDIN = re.compile(r"^(?:In file included from )?<stdin>:(\d+)[:,]", re.M)
+_UMBRELLA = "<stdin>"
+"""What clang calls the file that includes all of a layer."""
 
 
 class Made(NamedTuple):
@@ -205,7 +207,14 @@ class _Stack(threading.Thread):
                 argv = [*_head(setting), *flags, *_tail(setting), "-x", "c-header", "-", *EMBED, "-o", "-"]
                 fds = (*served.pass_fds, *own.values(), *listing.values())
                 # Into a file: what reads the preprocessor's output meanwhile leaves this thread little time for a pipe.
-                done = run(argv, input=_umbrella(names), output=output["made"], pass_fds=fds, check=False)
+                done = run(
+                    argv,
+                    input=_umbrella(names),
+                    output=output["made"],
+                    environ=cleaned(),
+                    pass_fds=fds,
+                    check=False,
+                )
             return done, os.pread(output["made"], os.fstat(output["made"]).st_size, 0)
 
 
@@ -219,7 +228,7 @@ def _umbrella(names: Iterable[str]) -> bytes:
 
 
 def _head(setting: Setting) -> list[str]:
-    return [*setting.compiler.argv, "-fno-crash-diagnostics"]
+    return [*setting.compiler.command, "-fno-crash-diagnostics"]
 
 
 def _tail(setting: Setting) -> list[str]:
@@ -229,25 +238,20 @@ def _tail(setting: Setting) -> list[str]:
 def _preprocess(setting: Setting, served: Served, layers: Sequence[Sequence[str]]) -> Completed:
     words = [*_head(setting), *served.flags, *_tail(setting), "-E", "-dD", "-dI", "-x", "c", "-", "-o", "-"]
     umbrella = _umbrella(name for layer in layers for name in layer)
-    return run(words, input=umbrella, pass_fds=served.pass_fds, check=False)
+    return run(words, input=umbrella, environ=cleaned(), pass_fds=served.pass_fds, check=False)
 
 
-def _failed(errors: str, names: Sequence[str]) -> dict[str, str]:
+def _failed(printed: str, names: Sequence[str]) -> dict[str, str]:
     """The included headers that errors are in → the first error of each."""
     failed: dict[str, str] = {}
-    current = ""
-    for line in errors.splitlines():
-        found = _STDIN.match(line)
-        if found:
-            number = int(found[1])
-            current = names[number - 1] if number <= len(names) else ""
-        if "error:" in line and current:
-            failed.setdefault(current, line.partition("error:")[2].strip())
+    for error in errors(printed):
+        file, number = error.included_from[0] if error.included_from else (error.file, error.line)
+        if file == _UMBRELLA and 0 < number <= len(names):
+            failed.setdefault(names[number - 1], error.shown())
     return failed
 
 
 def _refused(setting: Setting, made: Completed) -> FormError:
-    lines = made.errors.strip().splitlines()
-    first = next((line for line in lines if "error:" in line), lines[0] if lines else "no message")
+    first = first_error(made.errors)
     release = os.fspath(setting.headers.release or "unknown")
     return FormError(f"no PCH of kernel {release} with {setting.compiler.name}: {first}", "run 'kheaders doctor'")

@@ -8,6 +8,7 @@ it does not include, where the program defines something itself, or where it def
 from __future__ import annotations
 
 import json
+import os
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -139,6 +140,17 @@ class Names(NamedTuple):
         """Whether a header's text has the identifier *word*."""
         at = bisect_left(self.mentioned, word)
         return at < len(self.mentioned) and self.mentioned[at] == word
+
+    def hidden(self, directories: Iterable[str]) -> str:
+        """The first file below *directories* that an include line finds before a header that is covered, or nothing."""
+        heads = {name.partition("/")[0] for name in self.covered}
+        for directory in directories:
+            here = {head for head in heads if os.path.exists(os.path.join(directory, head))}
+            for name in sorted(self.covered) if here else ():
+                path = os.path.join(directory, name)
+                if name.partition("/")[0] in here and os.path.isfile(path):
+                    return path
+        return ""
 
     def obstacle(self, program: Program, own: OwnMacros, layer: int) -> str:
         """Why the program, whose macros are *own*, may mean something else with that *layer*; empty if it does not."""

@@ -11,6 +11,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from kheaders.c.include_path import IncludeSearch
+from kheaders.clang import diagnostics
 from kheaders.clang.find import Compiler
 from kheaders.clang.flags import (
     Architecture,
@@ -26,25 +28,10 @@ from kheaders.forms.served import Served
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program, read
 from kheaders.interface.slice import Cutter, Needs, Slice
-from kheaders.patterns import pattern
 
 ROOT = "/kheaders/slice"
 TEXT = f"{ROOT}/slice.h"
 STUBS = f"{ROOT}/include"
-
-_TAG = pattern(r"'(?:const |volatile )*(?:struct|union|enum) (\w+)")
-_NAME = pattern(
-    r"(?:undeclared identifier|undeclared function|unknown type name|undeclared label|unknown attribute"
-    r"|use of undeclared) '(\w+)'"
-)
-
-
-_CONFLICT = pattern(
-    r"error: (?:redefinition of(?: enumerator)?|conflicting types for|static declaration of|non-static declaration of"
-    r"|use of) '(\w+)'(?! (?:undeclared|is a))"
-)
-"""A name that a slice declares and the program as well, in another way."""
-
 
 Rework = Callable[[Slice, Program], Slice]
 """What is done to a slice of a program before a compiler reads it."""
@@ -71,22 +58,29 @@ class SliceForm:
         self,
         text: bytes,
         directory: str | None,
-        user_directories: Sequence[str],
+        search: IncludeSearch | Sequence[str] = (),
         last: Callable[[str], bytes | None] = lambda name: None,
-        ahead: Sequence[str] = (),
     ) -> Program:
-        """The program *text*, read with its own headers; *last* has those that are looked for after all others.
+        """The program *text*, read with its own headers, which are looked for as *search* says.
 
-        *ahead* are those of *user_directories* that are searched before the kernel's.
+        *last* has those that are looked for after all others.
         """
-        return read(text, directory, user_directories, self._list, last=last, ahead=ahead)
+        return read(text, directory, search, self._list, known=self.has, last=last)
+
+    def has(self, name: str) -> bool:
+        """Whether the kernel has the header that an include line with *name* means."""
+        return self._path(name) is not None
+
+    def _path(self, name: str) -> str | None:
+        """The path of the kernel's header that an include line with *name* means."""
+        lists = self.blob.meta.get("bare") or ()
+        paths = (os.path.normpath(f"{place}/{name}") for place in include_directories(self._arch))
+        return next((path for path in paths if path in lists or path in self.blob.file_numbers), None)
 
     def _list(self, name: str) -> str | None:
         """The text of a header that is a list without a guard."""
-        known = self.blob.meta.get("bare") or ()
-        paths = (os.path.normpath(f"{place}/{name}") for place in include_directories(self._arch))
-        path = next((path for path in paths if path in known or path in self.blob.file_numbers), None)
-        if path is None or path not in known:
+        path = self._path(name)
+        if path is None or path not in (self.blob.meta.get("bare") or ()):
             return None
         texts: dict[str, str] = json.loads(self.blob.note("bare"))
         return texts.get(path)
@@ -163,13 +157,7 @@ def placed(blob: Blob, piece: Slice) -> Slice:
     return piece._replace(first=end + b"".join(map(b"".join, zip(told, first.values(), strict=True))))
 
 
-def lacking(diagnostics: str) -> Needs:
+def lacking(printed: str) -> Needs:
     """The names and tags that a compile of a slice complained of."""
-    needs = Needs()
-    for line in diagnostics.splitlines():
-        if "incomplete" in line or "forward declaration" in line or "undefined type" in line:
-            needs.tags.update(_TAG.findall(line))
-        elif "error:" in line:
-            needs.names.update(_NAME.findall(line))
-            needs.conflicts.update(_CONFLICT.findall(line))
-    return needs
+    lacks = diagnostics.lacking(printed)
+    return Needs(lacks.names, lacks.tags, diagnostics.conflicting(printed))

@@ -12,11 +12,14 @@ from kheaders.c import conditionals
 from kheaders.c.macro_events import Bodies
 from kheaders.clang.flags import ARCHITECTURES
 from kheaders.interface.blob import Blob
+from kheaders.patterns import pattern
 
 _USUAL = frozenset(("__KERNEL__", "__BPF_TRACING__", "CC_USING_FENTRY", "KBUILD_MODNAME")) | {
     define.partition("=")[0] for known in ARCHITECTURES.values() for define in known.defines
 }
 """What the compiler is told anyway: to define it again changes nothing."""
+_RESERVED = pattern(r"_[A-Z_]")
+"""What names begin with that only the implementation may define (C11 7.1.3), and all that is predefined (6.10.8)."""
 Early = Mapping[str, Bodies]
 
 
@@ -84,8 +87,8 @@ def doubt(
 
 def _changes(blob: Blob, name: str, body: str | None, number: int | None, given: bool) -> bool:
     """Whether a header that tests *name* sees something else for what the program did to it before."""
-    if number is None:
-        return body is not None
+    if number is None:  # no header defines it: what is undefined may have been predefined, as names of its kind are
+        return body is not None or _RESERVED.match(name) is not None
     if body is None:
         return True
     if "".join(f"{name}{body}".split()) == "".join(blob.macro(number).decode("utf-8", "replace").split()):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from kheaders.c import declaration, directives, lexer, macro_events, macro_expansion, own_headers, split
 from kheaders.c.conditionals import guard
 from kheaders.c.directives import INCLUDES, OPENING, Scan
+from kheaders.c.include_path import IncludeSearch
 
 _SEPARATOR = b"\x01"
 """Lies between the tokens of directives: a call does not go on in the next."""
@@ -121,27 +122,27 @@ class Program(NamedTuple):
 def read(
     text: bytes,
     directory: str | None,
-    user_directories: Sequence[str],
+    search: IncludeSearch | Sequence[str],
     kernels_list: Callable[[str], str | None] = lambda name: None,
     foreign: Callable[[str], bool] = lambda name: False,
+    known: Callable[[str], bool] = lambda name: False,
     last: Callable[[str], bytes | None] = lambda name: None,
-    ahead: Sequence[str] = (),
 ) -> Program:
     """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input).
 
-    *kernels_list* gives the text of a kernel header that must be read as one of the program's own, by its include line.
-    *foreign* tells of an include line that its file is not to be read, though it may be there. *last* gives the texts
-    of headers that are found where none of the user's is. *ahead* are those of *user_directories* that are searched
-    before the kernel's.
+    *search*, *foreign*, *known* and *last* are as in :func:`own_headers.gather`. *kernels_list* gives the text of a
+    kernel header that must be read as one of the program's own, by its include line.
     """
     sources = own_headers.gather(
         text,
         directory,
-        user_directories,
+        search,
         lambda name: None if (found := kernels_list(name)) is None else found.encode(),
         foreign,
+        known,
         last,
     )
+    ahead = search.ahead(quoted=False) if isinstance(search, IncludeSearch) else tuple(search)
     found = _Words()
     uncertain = sources.computed
     for file in sources.files:
@@ -168,7 +169,7 @@ def read(
         frozenset(file.path for file in sources.files if file.path and not file.path.startswith("<")),
         tuple(file.scan for file in sources.files),
         _bodies(sources) if ahead else {},
-        tuple(ahead),
+        ahead,
     )
 
 

@@ -73,9 +73,7 @@ class Slice(NamedTuple):
 class Needs:
     """What a first slice lacked, by the compiler's word."""
 
-    def __init__(
-        self, names: Iterable[str] = (), tags: Iterable[str] = (), conflicts: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, names: Iterable[str] = (), tags: Iterable[str] = (), conflicts: Iterable[str] = ()) -> None:
         self.names = set(names)
         self.tags = set(tags)
         self.conflicts = set(conflicts)

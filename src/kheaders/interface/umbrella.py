@@ -18,6 +18,8 @@ from kheaders.c import conditionals, directives, lexer
 from kheaders.c.directives import scan
 from kheaders.c.include_path import NAME, ROOT, STUBS, Resolver
 from kheaders.c.split import SENTINEL
+from kheaders.clang.diagnostics import read
+from kheaders.clang.environment import cleaned
 from kheaders.clang.find import Compiler
 from kheaders.clang.flags import architecture, header_flags, include_directories, version_of
 from kheaders.clang.overlay import virtual_files
@@ -34,9 +36,7 @@ _TRACEPOINTS = "include/trace/events/"
 _LEFT_OUT = ("include/config/", "include/dt-bindings/", "include/generated/autoconf.h")
 _OF_THE_COMPILER = frozenset(("stdarg.h", "stddef.h", "stdint.h", "stdbool.h", "limits.h", "float.h", "iso646.h"))
 
-_COMPLAINT = re.compile(r"^(.*?):\d+:\d+: (?:fatal )?(error|warning): (.*)$")
 _SEEN = re.compile(rb'^#(?: \d+ "([^"\n]+)"|include(?:_next)? (?:<([^>\n]+)>|"([^"\n]+)"))', re.M)
-_FROM = re.compile(r"^In file included from (.*?):(\d+):$")
 _ONLY_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == 0x5F) else 0x20 for byte in range(256))
 MISSING = "kheaders: no such header: "
 _LACKING = "which this kernel does not have"
@@ -88,12 +88,12 @@ def preprocess(headers: HeaderSet, compiler: Compiler, apart: bool = True) -> It
     includes = survey_includes(headers, resolver)
     flags = header_flags(arch, ROOT, compiler.include, version_of(headers.release))
     with virtual_files(_texts(headers, includes.missing)) as files:
-        argv = [*compiler.argv, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
+        argv = [*compiler.command, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
         with aside(lambda: _arranged(headers, includes, argv, files.pass_fds, resolver), apart) as arranged:
             text, left_out = arranged()
         lines = lines_of(text)
         words = [*argv, "-dD", "-dI", "-w", "-o", "-", "-x", "c", "-"]
-        with running(words, input=text, pass_fds=files.pass_fds) as passing:
+        with running(words, input=text, environ=cleaned(), pass_fds=files.pass_fds) as passing:
             del text
             yield Pass(passing, lines, left_out, compiler.name)
 
@@ -110,7 +110,7 @@ def _arranged(
     told = [path for path in candidates if popularity.get(path) or not path.startswith(_TRACEPOINTS)]
     text = umbrella(left.arranged(([path] for path in told), popularity, {}))
     words = [*argv, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-", "-x", "c", "-"]
-    with running(words, input=text, pass_fds=pass_fds) as surveying:
+    with running(words, input=text, environ=cleaned(), pass_fds=pass_fds) as surveying:
         edges, known = surveyed(surveying, resolver)
         failed, intruders = diagnosed(surveying.finish().errors, lines_of(text))
     for path in candidates.keys() - told:
@@ -268,22 +268,16 @@ def diagnosed(diagnostics: str, lines: Mapping[int, str]) -> tuple[dict[str, str
     """
     failed: dict[str, str] = {}
     intruders: dict[str, int] = {}
-    stack: list[tuple[str, int]] = []
-    for line in diagnostics.splitlines():
-        if match := _FROM.match(line):
-            stack.append((match[1], int(match[2])))
-            continue
-        match = _COMPLAINT.match(line)
-        if match and stack:
-            file, number = stack[0]
-            top = lines.get(number, "") if file == NAME else ""
-            if match[2] == "warning":
-                for path in {top, _relative(match[1])}:
-                    intruders[path] = intruders.get(path, 0) + 1
-            else:
-                _note_failure(failed, match[3].strip('"'), stack[-1][0], top)
-        if not line.startswith((" ", "\t")):
-            stack.clear()
+    for complaint in read(diagnostics):
+        if not complaint.anew or not complaint.line:
+            continue  # what is said again of the same file tells nothing
+        file, number = complaint.included_from[0]
+        top = lines.get(number, "") if file == NAME else ""
+        if complaint.severity == "warning":
+            for path in {top, _relative(complaint.file)}:
+                intruders[path] = intruders.get(path, 0) + 1
+        elif complaint.is_error:
+            _note_failure(failed, complaint.message.strip('"'), complaint.included_from[-1][0], top)
     failed.pop("", None)
     failed.pop(NAME, None)
     return failed, intruders
