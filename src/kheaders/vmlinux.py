@@ -110,18 +110,21 @@ def cut(
     finds by itself. Raises BlobError, BtfError.
     """
     bare = _SECTION.sub(b"", text)
-    itself = read(bare, directory, search, foreign=_foreign, known=known, last=system)
-
-    def last(name: str) -> bytes | None:
-        text = library(name)
-        return system(name) if text is None else text
-
-    program = read(bare, directory, search, foreign=_is_this, known=known, last=last)
+    itself = read(bare, directory, search, foreign=_foreign, known=known)
+    program = read(bare, directory, search, foreign=_is_this, known=known, last=library)
     # with a whole vmlinux.h, what a program points to is defined, and it may count on that: pointer + 1
     program = program._replace(strong=program.strong | itself.weak)
     places = _search(blob)
-    # a type may be declared again, if it is the same: with bpftool's header it must be
-    program = program._replace(declared=program.declared - _typedefs(blob, program.declared))
+    others = _others(itself, system)
+    declared = program.declared | others.declared
+    # a type may be declared again, if it is the same: with bpftool's header it must be; only others may need it
+    again = _typedefs(blob, declared)
+    program = program._replace(
+        declared=declared - again,
+        defined=program.defined | others.defined,
+        words=program.words - again,
+        own_macros=program.own_macros | {name.decode() for part in itself.texts for name in _OWN.findall(part)},
+    )
     if needs is not None:
         program = program._replace(
             declared=program.declared - needs.names,
@@ -137,11 +140,19 @@ def cut(
         piece = piece._replace(first=_unpacked(blob, retyper.btf, piece))
     # a program that declares an option (extern bool CONFIG_X __kconfig) has its loader tell the value
     own = {*_ATTRIBUTES, *(name.encode() for name in program.declared)}
+    for part in others.texts:
+        own.update(_OWN.findall(part))
     for part in itself.texts:
         own.update((*_OWN.findall(part), *_EXTERN.findall(part), *_locals(part)))
     body = _MACRO.sub(lambda macro: b"" if macro[1] in own else macro[0], _MARKER.sub(b"", piece.text))
     answered = tuple(name for name in itself.includes if _header(blob, name, places) is not None)
     return piece._replace(first=_HEAD + body + TAIL.encode(), last=b"", stubs={}, includes=answered)
+
+
+def _others(program: Program, system: Callable[[str], bytes | None]) -> Program:
+    """The headers of the system that *program* includes, as a program of their own."""
+    lines = "".join(f"#include <{name}>\n" for name in program.includes if not _foreign(name))
+    return read(lines.encode(), None, (), last=system)
 
 
 def from_btf(
