@@ -196,7 +196,7 @@ def _whole(blob: Blob, retyper: Retyper, program: Program, search: Sequence[str]
     touched = program.touched | program.calls.words(program.calls.names)
     chosen = program
     while True:
-        headers = (*program.includes, *_headers(blob, chosen, search))
+        headers = (*program.includes, *_headers(blob, chosen, search, retyper.btf))
         piece = Cutter(blob, search).cut(chosen._replace(includes=headers, ahead=()))
         piece = piece._replace(first=_without_loose(blob, piece, program))
         piece = retyper.apply(piece, chosen)
@@ -309,8 +309,11 @@ def _foreign(name: str) -> bool:
     return _is_library(name) or _is_this(name)
 
 
-def _headers(blob: Blob, program: Program, search: Sequence[str]) -> Iterator[str]:
-    """Names by which the headers are included that define what the program names and does not define itself."""
+def _headers(blob: Blob, program: Program, search: Sequence[str], btf: Btf | None) -> Iterator[str]:
+    """Names by which the headers are included that define what the program names and does not define itself.
+
+    Of several definitions of a record, of which a source file of the kernel includes one, *btf* tells the kernel's.
+    """
     own = program.declared | program.own_macros
     named = (program.words - own) | program.strong | program.weak
     numbers = blob.numbers(name for name in named if not name.startswith(_BUILTIN))
@@ -323,7 +326,7 @@ def _headers(blob: Blob, program: Program, search: Sequence[str]) -> Iterator[st
         return path not in core, path.startswith(_WORSE), not public, len(path), path
 
     for name, number in numbers.items():
-        places = [] if name in program.defined else _places(blob, "tag_decls", "decl", number)
+        places = [] if name in program.defined else _tag_places(blob, name, number, btf)
         if name not in own:
             places += _places(blob, "name_macros", "macro", number) or _places(blob, "name_decls", "decl", number)
         if places:
@@ -333,6 +336,23 @@ def _headers(blob: Blob, program: Program, search: Sequence[str]) -> Iterator[st
         place = next((place for place in ordered if path.startswith(place)), None)
         if place is not None:
             yield path[len(place) :]
+
+
+def _tag_places(blob: Blob, tag: str, number: int, btf: Btf | None) -> list[str]:
+    """Paths of the headers that define a tag, as the kernel of *btf* does if that is there."""
+    places = _places(blob, "tag_decls", "decl", number)
+    if btf is None or len(places) < 2 or not (types := btf.find(tag, Kind.STRUCT, Kind.UNION)):
+        return places
+    wanted = set(_members(btf, types[:1]))
+    known = set(blob.numbers(wanted).values())
+    same = []
+    for entry in blob.row("tag_decls", number):
+        page, item = blob.find("decl", entry)
+        members = set(page.row(item, _MEMBERS))
+        if len(known) == len(wanted) and members.issuperset(known):
+            same.append((len(members), blob.place("decl", entry)[0]))
+    # members of records within it count as well: the one with the fewest is no more than the record
+    return [path for size, path in same if size == min(same)[0]] or places
 
 
 def _places(blob: Blob, row: str, kind: str, number: int) -> list[str]:
