@@ -209,6 +209,10 @@ class Context(FormCalls, BlobCalls, ArchiveCalls):
         loads on other kernels too (CO-RE); with *types* ``btf`` BTF tells the types: the kernel's, or *btf*, which is
         what :meth:`btf` takes and belongs to the blob's kernel. Both take a slice. Raises CompileFailed with the
         compiler's diagnostics where the program is at fault.
+
+        A program that includes ``vmlinux.h`` and has none gets one for itself, whatever *form* says: from *blob* or the
+        kernel's own, else from *btf* or the kernel's BTF, with accesses marked for CO-RE as bpftool's has them, and
+        with debug information, without which there is no CO-RE.
         """
         from kheaders.compile import check as check_object
         from kheaders.compile import compile_program, gathering_for, lacks_vmlinux, program_text
@@ -225,6 +229,12 @@ class Context(FormCalls, BlobCalls, ArchiveCalls):
             if isinstance(program, Path) and not program.is_file():
                 job = job._replace(source=program_text(job))  # a pipe, which gives its text but once
             opened = self._slices(blob, form)
+            if check and lacks_vmlinux(job):
+                raise UsageError(
+                    "--check holds an object against the one from the full headers, which a program that takes its "
+                    "types from vmlinux.h does not use",
+                    "leave --check out",
+                )
             if (opened is None or form not in ("auto", "slice")) and lacks_vmlinux(job):
                 opened, form = opened or self._slices(None, "auto"), "slice"
                 if opened is None:

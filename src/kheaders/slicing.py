@@ -18,14 +18,13 @@ from kheaders.forms.slice import ROOT as SLICES
 from kheaders.forms.slice import STUBS, Rework, SliceForm, lacking, placed
 from kheaders.headers.markers import MARKER, REGISTER_MARKER, reached
 from kheaders.interface.blob import Blob
-from kheaders.interface.program import Program
+from kheaders.interface.program import Program, is_vmlinux
 from kheaders.interface.slice import Needs, Slice
 from kheaders.patterns import pattern
 
 if TYPE_CHECKING:
     from kheaders.retyping import Retyper
 
-VMLINUX = "vmlinux.h"
 ROUNDS = 4
 """How often a slice is cut for one program at most; each round adds what the compiler missed."""
 
@@ -80,7 +79,7 @@ def attempt_slice(
     with form.promise(compiler) as (served, give), begun(compiler, job, served.flags, served.pass_fds) as finish:
         told, doubt = _predefined(compiler, served.flags, told)
         program = form.program(told.prelude() + text, place_of(job), told.search, job.last.text)
-        if types is not None and any(os.path.basename(name) == VMLINUX for name in program.includes):
+        if types is not None and any(map(is_vmlinux, program.includes)):
             return attempt_vmlinux(form, compiler, job, told.prelude() + text, program, types())
         if told.trigraphs and any(b"??" in part for part in program.texts):
             doubt = doubt or "the options have trigraphs replaced, and the program has some"
@@ -237,7 +236,7 @@ def no_header(job: Job, printed: str) -> tuple[str, str] | None:
         have = f"those in {job.last.place} are without it" if job.last.place else "none of them are here"
         hint = "install a libbpf that has it (Debian: libbpf-dev), or name its directory with -I"
         return f"{name}: a header of libbpf's for programs, and {have}", hint
-    if os.path.basename(name) == VMLINUX:
+    if is_vmlinux(name):
         hint = "run 'kheaders blob build', or write one: kheaders types > vmlinux.h"
         return f"{name}: there is neither a blob nor BTF of the kernel to make it from", hint
     return None

@@ -19,12 +19,11 @@ from kheaders.c.declaration import names
 from kheaders.c.include_path import IncludeSearch
 from kheaders.clang.flags import architecture, include_directories
 from kheaders.interface.blob import Blob
-from kheaders.interface.program import Program, read
+from kheaders.interface.program import VMLINUX, Program, is_vmlinux, read
 from kheaders.interface.schema import KINDS, NAME_ROWS
 from kheaders.interface.slice import Cutter, Needs, Slice
 from kheaders.retyping import Retyper
 
-NAME = "vmlinux.h"
 Searched = IncludeSearch | Sequence[str]
 """How the program's own headers are looked for."""
 
@@ -77,9 +76,9 @@ def wanted(text: bytes, directory: str | None = None, search: Searched = ()) -> 
 
 def lacking(text: bytes, directory: str | None, search: Searched) -> bool:
     """Whether a program includes a ``vmlinux.h``, by itself or by a header of its own, and has none."""
-    if NAME.encode() not in text and not _may_include(text, search):
+    if VMLINUX.encode() not in text and not _may_include(text, search):
         return False
-    return bool(named(read(text, directory, search, foreign=_is_library).includes))
+    return bool(named(read(text, directory, search, foreign=_is_library, opaque=is_vmlinux).includes))
 
 
 def _may_include(text: bytes, search: Searched) -> bool:
@@ -89,7 +88,7 @@ def _may_include(text: bytes, search: Searched) -> bool:
 
 def named(includes: Iterable[str]) -> tuple[str, ...]:
     """Those of the names in include lines that mean ``vmlinux.h``."""
-    return tuple(filter(_is_this, includes))
+    return tuple(filter(is_vmlinux, includes))
 
 
 def cut(
@@ -111,7 +110,7 @@ def cut(
     """
     bare = _SECTION.sub(b"", text)
     itself = read(bare, directory, search, foreign=_foreign, known=known)
-    program = read(bare, directory, search, foreign=_is_this, known=known, last=library)
+    program = read(bare, directory, search, foreign=is_vmlinux, known=known, last=library)
     # with a whole vmlinux.h, what a program points to is defined, and it may count on that: pointer + 1
     program = program._replace(strong=program.strong | itself.weak)
     places = _search(blob)
@@ -167,7 +166,7 @@ def from_btf(
     Raises BtfError.
     """
     itself = read(text, directory, search, foreign=_foreign)
-    program = read(text, directory, search, foreign=_is_this, last=library)
+    program = read(text, directory, search, foreign=is_vmlinux, last=library)
     tags = (program.strong | itself.weak) - program.defined
     used = Used(
         program.words - program.declared,
@@ -300,13 +299,9 @@ def _is_library(name: str) -> bool:
     return name.startswith("bpf/")
 
 
-def _is_this(name: str) -> bool:
-    return os.path.basename(name) == NAME
-
-
 def _foreign(name: str) -> bool:
     """Whether an include line is not to be answered by what lies there: the file that is made may be an old one."""
-    return _is_library(name) or _is_this(name)
+    return _is_library(name) or is_vmlinux(name)
 
 
 def _headers(blob: Blob, program: Program, search: Sequence[str], btf: Btf | None) -> Iterator[str]:

@@ -48,6 +48,8 @@ class Sources(NamedTuple):
     """Whether an include line is made by macros."""
     question: str
     """What ``__has_include`` is asked for, where that may be made to be any name; or nothing."""
+    opaque: list[str]
+    """The user's files that the compiler reads and that were not read here."""
     unreadable: str
     """A header that is no regular file, so that only one program can read it; or nothing."""
 
@@ -60,6 +62,7 @@ def gather(
     foreign: Callable[[str], bool] = lambda name: False,
     known: Callable[[str], bool] = lambda name: False,
     last: Callable[[str], bytes | None] = lambda name: None,
+    opaque: Callable[[str], bool] = lambda name: False,
 ) -> Sources:
     """Read the program *text*, which lies in *directory*, and follow its include lines as *search* says.
 
@@ -67,10 +70,11 @@ def gather(
     header that is found before those of the directories behind its own. *listed* gives the text of a header
     of the kernel that must be read as one of the program's own, by its name.
     *foreign* tells of a name that its file is not to be read, though it may be there. *last* gives the texts of headers
-    that are found where no file of the user's is called so, and that no kernel has.
+    that are found where no file of the user's is called so, and that no kernel has. *opaque* tells of a name that the
+    user's file with it is not to be read, though the compiler will.
     """
     told = search if isinstance(search, IncludeSearch) else IncludeSearch(angled=tuple(search))
-    return _Gathering(directory, told, listed, foreign, known, last).run(text)
+    return _Gathering(directory, told, listed, foreign, known, last, opaque).run(text)
 
 
 _LAST = "/kheaders/last/"
@@ -114,6 +118,7 @@ class _Gathering:
         foreign: Callable[[str], bool],
         known: Callable[[str], bool],
         last: Callable[[str], bytes | None],
+        opaque: Callable[[str], bool],
     ) -> None:
         self._directory = directory
         self._directories = search.every
@@ -123,6 +128,8 @@ class _Gathering:
         self._listed = listed
         self._is_foreign = foreign
         self._last = last
+        self._is_opaque = opaque
+        self._opaque: dict[str, None] = {}
         self._files: list[SourceFile] = []
         self._targets: dict[tuple[str, Header], str] = {}
         self._foreign: dict[str, None] = {}
@@ -162,6 +169,7 @@ class _Gathering:
             list(names) if asking else [],
             computed,
             left,
+            list(self._opaque),
             self._unreadable,
         )
 
@@ -196,6 +204,9 @@ class _Gathering:
         key = os.path.realpath(os.path.dirname(path) or "."), os.path.basename(path)
         first = self._paths.setdefault(key, path)
         self._targets[file.path, header] = first
+        if self._is_opaque(header.name):
+            self._opaque[first] = None
+            return
         if path not in self._read and first == path:
             self._read.add(path)
             try:

@@ -21,7 +21,7 @@ class Closure:
 
     The user's own headers are read from *user_directories* on disk and followed as well. *always* names headers that
     the flags include. *serve* makes of each header's path and text what the compiler is to be given. *last* gives the
-    texts of headers that are looked for after all others.
+    texts of headers that are looked for after all others. *opaque* tells of headers of the user's that include none.
     """
 
     def __init__(
@@ -31,8 +31,9 @@ class Closure:
         always: Iterable[str] = (),
         serve: Callable[[str, bytes], bytes] = lambda path, text: text,
         last: Callable[[str], bytes | None] = lambda name: None,
+        opaque: Callable[[str], bool] = lambda name: False,
     ) -> None:
-        self._sources = gather(program, None, tuple(user_directories), last=last)
+        self._sources = gather(program, None, tuple(user_directories), last=last, opaque=opaque)
         self._always = tuple(always)
         self._serve = serve
         self._known: Mapping[str, bytes] | None = None

@@ -17,6 +17,7 @@ from kheaders.forms.closure import Closure
 from kheaders.forms.served import Served, flags_for
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewritten
+from kheaders.interface.program import is_vmlinux
 
 ROOT = "/kheaders"
 """Where the compiler thinks that headers lie; each release has a directory below it."""
@@ -57,4 +58,4 @@ def gathering(
     last: Callable[[str], bytes | None] = lambda name: None,
 ) -> Closure:
     """What gathers the headers for *program*; it may be offered them while they are read."""
-    return Closure(program, user_directories, (ALWAYS,), rewritten, last)
+    return Closure(program, user_directories, (ALWAYS,), rewritten, last, is_vmlinux)

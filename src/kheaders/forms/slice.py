@@ -26,7 +26,7 @@ from kheaders.clang.overlay import Virtual, promised_files, virtual_files
 from kheaders.errors import BlobError
 from kheaders.forms.served import Served
 from kheaders.interface.blob import Blob
-from kheaders.interface.program import Program, read
+from kheaders.interface.program import Program, is_vmlinux, read
 from kheaders.interface.slice import Cutter, Needs, Slice
 
 ROOT = "/kheaders/slice"
@@ -63,9 +63,13 @@ class SliceForm:
     ) -> Program:
         """The program *text*, read with its own headers, which are looked for as *search* says.
 
-        *last* has those that are looked for after all others.
+        *last* has those that are looked for after all others. A ``vmlinux.h`` of the user's, which has all types of a
+        kernel, is read only where the kernel's headers come beside it.
         """
-        return read(text, directory, search, self._list, known=self.has, last=last)
+        program = read(text, directory, search, self._list, known=self.has, last=last, opaque=is_vmlinux)
+        if program.opaque and program.includes:
+            return read(text, directory, search, self._list, known=self.has, last=last)
+        return program
 
     def has(self, name: str) -> bool:
         """Whether the kernel has the header that an include line with *name* means."""

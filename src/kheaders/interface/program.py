@@ -16,6 +16,8 @@ from kheaders.c.conditionals import guard
 from kheaders.c.directives import INCLUDES, OPENING, Scan
 from kheaders.c.include_path import IncludeSearch
 
+VMLINUX = "vmlinux.h"
+"""The header of all types of a kernel that bpftool writes, and what programs call it."""
 _SEPARATOR = b"\x01"
 """Lies between the tokens of directives: a call does not go on in the next."""
 
@@ -110,6 +112,8 @@ class Program(NamedTuple):
     """All macros that the program and its own headers define → what they may be, as ``early`` has it."""
     ahead: tuple[str, ...] = ()
     """Directories of the user's that are searched before the kernel's, by the kernel's include lines too."""
+    opaque: tuple[str, ...] = ()
+    """Paths of the user's own headers that were not read."""
     taken: frozenset[str] | None = None
     """Those of the include lines that count, where a preprocessor was asked."""
 
@@ -117,6 +121,11 @@ class Program(NamedTuple):
     def texts(self) -> tuple[bytes, ...]:
         """The program and each of its own headers, without comments, splices, digraphs and what is in quotes."""
         return tuple(lexer.undigraphed(lexer.code(scan.text)) for scan in self.scans)
+
+
+def is_vmlinux(name: str) -> bool:
+    """Whether an include line with *name* means a ``vmlinux.h``."""
+    return name == VMLINUX or name.endswith(f"/{VMLINUX}")
 
 
 def read(
@@ -127,11 +136,12 @@ def read(
     foreign: Callable[[str], bool] = lambda name: False,
     known: Callable[[str], bool] = lambda name: False,
     last: Callable[[str], bytes | None] = lambda name: None,
+    opaque: Callable[[str], bool] = lambda name: False,
 ) -> Program:
     """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input).
 
-    *search*, *foreign*, *known* and *last* are as in :func:`own_headers.gather`. *kernels_list* gives the text of a
-    kernel header that must be read as one of the program's own, by its include line.
+    *search*, *foreign*, *known*, *last* and *opaque* are as in :func:`own_headers.gather`. *kernels_list* gives the text
+    of a kernel header that must be read as one of the program's own, by its include line.
     """
     sources = own_headers.gather(
         text,
@@ -141,6 +151,7 @@ def read(
         foreign,
         known,
         last,
+        opaque,
     )
     ahead = search.ahead(quoted=False) if isinstance(search, IncludeSearch) else tuple(search)
     found = _Words()
@@ -170,6 +181,7 @@ def read(
         tuple(file.scan for file in sources.files),
         _bodies(sources) if ahead else {},
         ahead,
+        opaque=tuple(sources.opaque),
     )
 
 
