@@ -27,8 +27,8 @@ static void *(* const bpf_second)(__u64 flags) = (void *) 2;
 """
 PROGRAM = b"""\
 #include <linux/sched.h>
-#include <bpf/bpf_helpers.h>
 typedef unsigned long long __u64;
+#include <bpf/bpf_helpers.h>
 SEC("socket") int f(struct task_struct *t) { return t->pid + bpf_first(0, 1, 0); }
 """
 

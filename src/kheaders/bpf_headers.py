@@ -32,6 +32,11 @@ ROOT = "/kheaders/libbpf"
 _MARK = "bpf_helpers.h"
 """Every program for libbpf includes it; a directory without it holds something else."""
 _LIMIT = 4 << 20
+_ELSEWHERE = {
+    "bpf/usdt.bpf.h": b"#include <bpf/bpf_helpers.h>\n#include <bpf/bpf_tracing.h>\n"
+    b"static inline void kheaders_usdt(void) { struct pt_regs *regs; BPF_MAP_TYPE_HASH; BPF_MAP_TYPE_ARRAY; BPF_NOEXIST; BPF_ANY; }\n"
+}
+"""What those ask of the kernel that do not come with kheaders: the build that a header is made for may have them."""
 _COMMENT = pattern(rb"/\*.*?\*/", re.S)
 _HELPER = pattern(
     rb"^static[^;{}()=\n]*\([ \t]*\*[ \t]*(?:const[ \t]+)?(\w+)\)[ \t]*\([^;{}]*\)[ \t]*=[ \t]*\(void \*\)[ \t]*\d+;",
@@ -75,7 +80,7 @@ class BpfHeaders:
         """
         text = self.text(name)
         if text is None or b"(void *)" not in text:
-            return text
+            return _ELSEWHERE.get(name) if text is None else text
         types: set[bytes] = set()
 
         def short(match: re.Match[bytes]) -> bytes:

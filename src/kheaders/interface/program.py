@@ -140,8 +140,8 @@ def read(
 ) -> Program:
     """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input).
 
-    *search*, *foreign*, *known*, *last* and *opaque* are as in :func:`own_headers.gather`. *kernels_list* gives the text
-    of a kernel header that must be read as one of the program's own, by its include line.
+    *search*, *foreign*, *known*, *last* and *opaque* are as in :func:`own_headers.gather`. *kernels_list* gives the
+    text of a kernel header that must be read as one of the program's own, by its include line.
     """
     sources = own_headers.gather(
         text,
