@@ -34,7 +34,7 @@ from bars import draw  # noqa: E402
 from setting import CANNOT, EXAMPLES, KHEADERS, Missing, arguments, cannot, prepared  # noqa: E402
 
 from kheaders.clang.find import Compiler  # noqa: E402
-from kheaders.clang.flags import architecture, slice_flags, version_of  # noqa: E402
+from kheaders.clang.flags import architecture, slice_flags  # noqa: E402
 from kheaders.forms.directory import extract  # noqa: E402
 from kheaders.headers.headerset import HeaderSet  # noqa: E402
 from kheaders.interface.blob import Blob  # noqa: E402
@@ -189,8 +189,7 @@ def compile_step(work: Path, blob: Path, compiler: Compiler, headers: HeaderSet,
             (stubs / name).parent.mkdir(parents=True, exist_ok=True)
             (stubs / name).touch()
         (stubs / "slice.h").write_bytes(text)
-        version = version_of(headers.release)
-        sliced = slice_flags(arch, str(stubs), str(stubs / "slice.h"), compiler.include, version)
+        sliced = slice_flags(arch, str(stubs), str(stubs / "slice.h"), compiler.include)
         commands = {
             "full headers": [*full, *tail, str(program)],
             "vmlinux.h": [*plain, *tail, str(work / "vmlinux.c")],

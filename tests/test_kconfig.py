@@ -37,9 +37,9 @@ ALL_PLACES = [
     "/proc/config.gz",
     f"/boot/config-{RELEASE}",
     f"/lib/modules/{RELEASE}/config",
+    f"/usr/lib/modules/{RELEASE}/config",
     f"/lib/modules/{RELEASE}/build/.config",
     f"/lib/modules/{RELEASE}/build/include/config/auto.conf",
-    f"/usr/lib/modules/{RELEASE}/config",
     f"/usr/src/linux-headers-{RELEASE}/.config",
 ]
 

@@ -27,6 +27,7 @@ from kheaders.clang.find import Compiler
 from kheaders.clang.job import Job, Last
 from kheaders.errors import BtfError, UsageError
 from kheaders.forms_api import FormCalls
+from kheaders.identity import Identity, of_kernel
 from kheaders.kernel import Kernel
 from kheaders.settings import Settings
 from kheaders.store import Entry, Store
@@ -122,6 +123,45 @@ class Context(FormCalls, BlobCalls, ArchiveCalls):
     def compiler(self) -> Compiler:
         """The compiler to use. Raises CompilerError."""
         return compilers.find(self.settings.cc, records=self.store)
+
+    def asked(self) -> list[Identity]:
+        """What the user said of the kernel that is meant, apart from what is to be read; empty if he said nothing."""
+        kernel, said = self.kernel, []
+        if self.named:
+            # an architecture that nothing but this machine suggests was not said
+            certain = self.machine_named or kernel.running or kernels.machine_in_release(kernel.release)
+            asked = of_kernel(f"--kernel {kernel.release}", kernel)
+            said.append(asked if certain else asked._replace(srcarch=None))
+        elif self.machine_named:
+            said.append(Identity(f"--machine {kernel.machine}", None, kernel.srcarch))
+        if self.sysroot != Path("/") and not self.named and kernels.tells_itself(self.sysroot):
+            own = of_kernel(f"the system below {self.sysroot}", kernel)
+            said.append(own._replace(build_id=None, version="") if self.machine_named else own)
+        return said
+
+    def named_headers(self) -> Identity | None:
+        """Of which kernel the headers are that the user named; None if he named none. Raises HeadersNotFound."""
+        if self.headers is None:
+            return None
+        with self._downloads() as downloads:
+            chain = self.chain(downloads)
+            found = next(chain.found(), None)
+        if found is None:
+            raise chain.nothing()
+        return Identity(f"{self.headers}", found.facts.release, found.facts.srcarch)
+
+    def of_blob(self, blob: Blob) -> Context:
+        """The context for the kernel of *blob*: this one, unless the user left open which kernel is meant."""
+        if self.named or self.is_of(blob):
+            return self
+        from kheaders.interface.shelf import identity
+
+        own = identity(blob)
+        srcarch = own.srcarch or self.kernel.srcarch
+        kernel = kernels.other(
+            own.release or "", srcarch, kernels.MACHINES.get(srcarch, ""), self.sysroot, self.kernel.boot_id
+        )
+        return Context(kernel, self.settings, self.store, self.sysroot, self.headers, True, True)
 
     def chain(self, downloads: Path | None = None) -> Chain:
         """The sources in their order; with headers that the user named, these alone."""
@@ -239,10 +279,13 @@ class Context(FormCalls, BlobCalls, ArchiveCalls):
                 opened, form = opened or self._slices(None, "auto"), "slice"
                 if opened is None:
                     return self._from_btf(job, btf)
+            # what a slice cannot do is asked of headers of the same kernel
+            own = self
             if opened is not None:
                 stack.enter_context(opened)
+                own = self.of_blob(opened)
             rework = self._retyper(opened, core, types, btf) if changed and opened is not None else None
-            by_pch = pch is not None or self._may_have_pch(form)
+            by_pch = pch is not None or own._may_have_pch(form)
             if opened is None and not by_pch and form != "slice":
                 gathered = gathering_for(job) if form in ("auto", "memory") else None
                 chain = self.chain(downloads)
@@ -252,9 +295,9 @@ class Context(FormCalls, BlobCalls, ArchiveCalls):
                     compiler = self.compiler
                 compiled = compile_program(lambda: chain, compiler, job, form, gathered=gathered)
             else:
-                shelf = (lambda: pch or self.pch_shelf()) if by_pch else None
+                shelf = (lambda: pch or own.pch_shelf()) if by_pch else None
                 compiled = compile_program(
-                    lambda: self.chain(downloads),
+                    lambda: own.chain(downloads),
                     self.compiler,
                     job,
                     form,
@@ -263,7 +306,7 @@ class Context(FormCalls, BlobCalls, ArchiveCalls):
                     shelf=shelf,
                     types=(lambda: self._retyper(opened, core, types, btf, needed=True)) if opened else None,
                 )
-            return check_object(self.chain(downloads), self.compiler, job, compiled) if check else compiled
+            return check_object(own.chain(downloads), self.compiler, job, compiled) if check else compiled
 
     def _from_btf(self, job: Job, named: str | os.PathLike[str] | Btf | None) -> Compiled:
         """*job* compiled with a ``vmlinux.h`` of the BTF *named*, or of that of the kernel that is meant."""
@@ -323,12 +366,23 @@ class Context(FormCalls, BlobCalls, ArchiveCalls):
         wanted = Wanted(self.kernel, exact, package, suite, architecture)
         return fetch(wanted, self.store, progress=progress, sysroot=self.sysroot)
 
+    def stand_in(self, release: str | None) -> str | None:
+        """The running kernel, where headers of *release* were downloaded for it as it has none of its own; else None.
+
+        The types of another kernel may lie otherwise: only with ``core`` does a loader move each access to where the
+        member lies. Raises StoreError.
+        """
+        from kheaders.sources.stored import stand_in_for
+
+        if release is None:
+            return None
+        meant = stand_in_for(self.store, release, self.kernel.srcarch)
+        return meant if meant is not None and meant == kernels.running(self.sysroot).release else None
+
     def _slices(self, named: str | os.PathLike[str] | None, form: FormName) -> Blob | None:
         """The blob that a compile in *form* may cut slices from, if there is one."""
         if named is not None:
-            from kheaders.interface.blob import Blob
-
-            return Blob(Path(named))
+            return self.blob(named)
         if form not in ("auto", "slice") or (self.headers is not None and not self.named):
             return None
         from kheaders.interface import shelf

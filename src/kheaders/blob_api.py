@@ -6,11 +6,14 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from kheaders.errors import BlobError, BtfError
+from kheaders.identity import Identity, contradiction, hold_together, of_kernel
 from kheaders.types_api import TypeCalls, TypesFrom
 
 if TYPE_CHECKING:
+    from kheaders.btf.layout import RecordLayout
     from kheaders.btf.table import Btf
     from kheaders.interface.blob import Blob
     from kheaders.interface.lookup import Item
@@ -20,10 +23,26 @@ if TYPE_CHECKING:
 Progress = Callable[[str, "int | None", "int | None"], None]
 
 
+class Layouts(NamedTuple):
+    """Layouts of the records of one name, and whose they are."""
+
+    kernel: Identity
+    """Of which kernel they are; its release is None where BTF in a file does not tell."""
+    file: str
+    """The file that they are from: BTF, or a blob whose declarations were compiled."""
+    btf: Btf
+    """The types that they refer to."""
+    layouts: list[RecordLayout]
+
+
 class BlobCalls(TypeCalls):
     """A part of :class:`kheaders.api.Context`."""
 
     sysroot: Path
+
+    @abstractmethod
+    def named_headers(self) -> Identity | None:
+        """Of which kernel the headers are that the user named."""
 
     @abstractmethod
     def _meant(self) -> tuple[Kernel, str]:
@@ -32,13 +51,21 @@ class BlobCalls(TypeCalls):
     def blob(self, path: str | os.PathLike[str] | None = None) -> Blob:
         """The blob at *path*, or the kernel's own in the store, open; the caller closes it.
 
-        Raises BlobError if there is none, or if it is damaged, foreign or of another version.
+        Raises BlobError if there is none, or if it is damaged, foreign or of another version; UsageError if it is of
+        another kernel than the one that the context, or the headers that it names, are of.
         """
         from kheaders.interface import shelf
         from kheaders.interface.blob import Blob
 
         if path is not None:
-            return Blob(Path(path))
+            opened = Blob(Path(path))
+            try:
+                headers = self.named_headers()
+                hold_together(*self.asked(), shelf.identity(opened), *([headers] if headers is not None else []))
+            except BaseException:
+                opened.close()
+                raise
+            return opened
         kernel, srcarch = self._meant()
         place = shelf.locate(self.store, kernel, srcarch)
         if place is None:
@@ -94,13 +121,99 @@ class BlobCalls(TypeCalls):
                 used = lookup.users(opened, name)
                 if found or used:
                     return used
+            if not found and (constant := lookup.helper(opened, name)) is not None:
+                return [self._helper(opened, name, constant, values)]
             if not found:
                 raise lookup.unknown(opened, name)
+            if any(item.kind == "prototype" for item in found):
+                remark = self._callable(opened, name)
+                found = [item._replace(remark=remark) if item.kind == "prototype" else item for item in found]
             if values and any(item.kind in ("macro", "constant") for item in found):
                 from kheaders.interface.values import evaluate
 
                 return evaluate(opened, found, self.compiler)
             return found
+
+    def _helper(self, blob: Blob, name: str, constant: Item, values: bool) -> Item:
+        """The helper *name*, whose number is the enumerator *constant*."""
+        from kheaders.btf.calls import helper_remark
+        from kheaders.interface.values import evaluate
+
+        told = evaluate(blob, [constant], self.compiler)[0] if values else constant
+        remark = helper_remark(told.value if isinstance(told.value, int) else constant.name)
+        return told._replace(kind="helper", name=name, text=f"/* {name}: {remark} */", owner="", remark=remark)
+
+    def _callable(self, blob: Blob, name: str) -> str:
+        """Whether BPF programs may call the function *name*, as far as the BTF of the kernel of *blob* is at hand."""
+        from kheaders.btf import calls
+        from kheaders.btf.kinds import Kind
+
+        if self.kernel.btf is None or not self.is_of(blob):
+            return calls.REMARKS["unknown"]
+        try:
+            btf = self.btf()
+            functions = btf.find(name, Kind.FUNC)
+            if functions:
+                return calls.REMARKS[calls.callable_from_bpf(btf, functions[0])]
+            return calls.REMARKS["unknown" if calls.kfuncs(btf) is None else "no"]
+        except BtfError:
+            return calls.REMARKS["unknown"]
+
+    def is_of(self, blob: Blob) -> bool:
+        """Whether *blob* is of the context's kernel, as far as both tell."""
+        from kheaders.interface.shelf import identity
+
+        return not contradiction(of_kernel("", self.kernel), identity(blob))
+
+    def hold(
+        self, *, blob: str | os.PathLike[str] | None = None, btf: str | os.PathLike[str] | Btf | None = None
+    ) -> None:
+        """Raise UsageError where *blob*, *btf* and what the context names are not of one kernel."""
+        from kheaders.interface.shelf import identity
+
+        things = [self.btf_identity(self.btf(btf))] if btf is not None else []
+        if blob is not None:
+            with self.blob(blob) as opened:
+                hold_together(identity(opened), *things)
+
+    def layout(
+        self,
+        name: str,
+        *,
+        blob: str | os.PathLike[str] | None = None,
+        btf: str | os.PathLike[str] | Btf | None = None,
+        cacheline: int = 64,
+    ) -> Layouts:
+        """The layout of each struct or union called *name*, with the kernel that it is of and where it is from.
+
+        From *btf* where it is given; else the kernel's own BTF; where *blob* is of another kernel, or the kernel has no
+        BTF, what the compiler makes of the blob's declarations. Raises BtfError, BlobError, UsageError, CompilerError.
+        """
+        from kheaders.btf import lookup as types
+        from kheaders.interface.shelf import identity
+        from kheaders.interface.values import layouts
+
+        if btf is not None:
+            opened_btf = self.btf(btf)
+            whose = self.btf_identity(opened_btf)
+            if blob is not None:
+                with self.blob(blob) as opened:
+                    hold_together(identity(opened), whose)
+        else:
+            try:
+                own = self.blob(blob) if blob is not None or self.kernel.btf is None else None
+            except BlobError:
+                if blob is not None:
+                    raise
+                own = None
+            if own is not None:
+                with own:
+                    if self.kernel.btf is None or not self.is_of(own):
+                        made, found = layouts(own, name, self.compiler, cacheline=cacheline)
+                        return Layouts(identity(own), str(own.path), made, found)
+            opened_btf = self.btf()
+            whose = self.btf_identity(opened_btf)
+        return Layouts(whose, opened_btf.name, opened_btf, types.layouts(opened_btf, name, cacheline=cacheline))
 
     def slice(
         self,

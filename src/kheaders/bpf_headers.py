@@ -34,7 +34,8 @@ _MARK = "bpf_helpers.h"
 _LIMIT = 4 << 20
 _ELSEWHERE = {
     "bpf/usdt.bpf.h": b"#include <bpf/bpf_helpers.h>\n#include <bpf/bpf_tracing.h>\n"
-    b"static inline void kheaders_usdt(void) { struct pt_regs *regs; BPF_MAP_TYPE_HASH; BPF_MAP_TYPE_ARRAY; BPF_NOEXIST; BPF_ANY; }\n"
+    b"static inline void kheaders_usdt(void) { struct pt_regs *regs;"
+    b" BPF_MAP_TYPE_HASH; BPF_MAP_TYPE_ARRAY; BPF_NOEXIST; BPF_ANY; }\n"
 }
 """What those ask of the kernel that do not come with kheaders: the build that a header is made for may have them."""
 _COMMENT = pattern(rb"/\*.*?\*/", re.S)

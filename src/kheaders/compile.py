@@ -214,19 +214,29 @@ def program_text(job: Job) -> bytes:
 
 
 def _attempt(form: Form, compiler: Compiler, job: Job, program: bytes, found: Found) -> Result:
+    from kheaders.c.macro_events import own_macros
+    from kheaders.c.own_headers import gather
+    from kheaders.clang.flags import giving_way
     from kheaders.forms.memory import MemoryForm
+    from kheaders.forms.served import before_program
 
     told = arguments.read(job.arguments())
     program = told.prelude() + program
     directories = _directories(job, told)
     if told.not_understood and isinstance(form, MemoryForm):  # what the program reaches cannot be told
         form = MemoryForm(found.headers, everything=True)
-    with form.serve(compiler, program, directories) as served:
-        result = execute(compiler, job, served.flags, served.pass_fds)
-    if result.ok or served.complete or diagnostics.missing_file(result.diagnostics) is None:
+    own = own_macros(gather(program, directories[0], told.search))
+
+    def attempt(form: Form) -> tuple[Result, bool]:
+        with form.serve(compiler, program, directories) as served:
+            text = giving_way(served.flags, told, own.settled, own.marks)
+            with before_program(served, text) as (flags, fds):
+                return execute(compiler, job, flags, fds), served.complete
+
+    result, complete = attempt(form)
+    if result.ok or complete or diagnostics.missing_file(result.diagnostics) is None:
         return result
-    with MemoryForm(found.headers, everything=True).serve(compiler, program, directories) as served:
-        return execute(compiler, job, served.flags, served.pass_fds)
+    return attempt(MemoryForm(found.headers, everything=True))[0]
 
 
 def _directories(job: Job, told: arguments.Arguments) -> tuple[str, ...]:

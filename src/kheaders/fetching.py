@@ -64,11 +64,12 @@ def fetch(
         names = tuple(path.name for path in fetched.paths)
         size = sum(path.stat().st_size for path in fetched.paths)
     srcarch = headers.srcarch or wanted.kernel.srcarch
+    stand_in = fetched.release != wanted.kernel.release
     record = {"packages": keys, "origin": fetched.origin, "names": names}
+    if stand_in and wanted.kernel.running and srcarch == wanted.kernel.srcarch:
+        record["stand_in_for"] = wanted.kernel.release
     store.put_record(FETCHED, fetched_key(fetched.release, srcarch), record, boot=False)
-    return FetchedHeaders(
-        fetched.release, srcarch, fetched.origin, names, size, stand_in=fetched.release != wanted.kernel.release
-    )
+    return FetchedHeaders(fetched.release, srcarch, fetched.origin, names, size, stand_in=stand_in)
 
 
 def _request(wanted: Wanted) -> FetchRequest:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from kheaders.c import generated
 from kheaders.errors import KheadersError
 from kheaders.kernel import Kernel
+from kheaders.places import configurations
 from kheaders.sysroot import resolve
 
 LIMIT = 64 * 1024**2
@@ -15,16 +16,6 @@ LIMIT = 64 * 1024**2
 
 RUNNING_ONLY = "/proc/config.gz"
 """The one place that certainly tells of the running kernel (``CONFIG_IKCONFIG_PROC``, kernel/configs.c)."""
-
-PLACES = (
-    "/boot/config-{release}",
-    "/lib/modules/{release}/config",
-    "/lib/modules/{release}/build/.config",
-    "/lib/modules/{release}/build/include/config/auto.conf",
-    "/usr/lib/modules/{release}/config",
-    "/usr/src/linux-headers-{release}/.config",
-)
-"""Where else a configuration may lie, in the order of asking; each is trusted by its name alone."""
 
 _IGNORED = re.compile(
     r"""CONFIG_(
@@ -107,8 +98,8 @@ def attempts(kernel: Kernel) -> Iterator[KConfig | str]:
 
     ``/proc/config.gz`` comes first and is asked for the running kernel only.
     """
-    places = [place.format(release=kernel.release) for place in PLACES]
-    for place in [RUNNING_ONLY, *places] if kernel.running else places:
+    places = configurations(kernel.release)
+    for place in (RUNNING_ONLY, *places) if kernel.running else places:
         try:
             text = _text(kernel, place)
         except (FileNotFoundError, NotADirectoryError):

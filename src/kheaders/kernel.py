@@ -53,6 +53,18 @@ _SRCARCH = (
 )
 """Beginning of a machine's name → SRCARCH (SUBARCH in the kernel's scripts/subarch.include); the first match counts."""
 
+MACHINES = {
+    "x86": "x86_64",
+    "arm64": "aarch64",
+    "arm": "armv7l",
+    "riscv": "riscv64",
+    "s390": "s390x",
+    "powerpc": "ppc64le",
+    "loongarch": "loongarch64",
+    "mips": "mips64",
+}
+"""SRCARCH → the usual machine of that architecture."""
+
 _RELEASE_WORDS = {
     "amd64": "x86_64",  # Debian, also -cloud-amd64, -rt-amd64
     "arm64": "aarch64",  # Debian, also -cloud-arm64, -arm64-16k
@@ -179,6 +191,16 @@ def named(release: str, *, machine: str = "", sysroot: Path = Path("/"), host: P
         sysroot=sysroot,
         running=False,
     )
+
+
+def tells_itself(sysroot: Path) -> bool:
+    """Whether the system below *sysroot* says which kernel runs in it; else it is taken to run this machine's."""
+    return _names(sysroot) is not None
+
+
+def other(release: str, srcarch: str, machine: str, sysroot: Path, boot_id: str | None = None) -> Kernel:
+    """The kernel *release* for *srcarch* where it is known not to be the running one, whatever that is called."""
+    return Kernel(check_release(release), "", machine, srcarch, None, boot_id, sysroot, running=False)
 
 
 def check_release(release: str) -> str:

@@ -11,11 +11,13 @@ from kheaders.c.macro_events import own_macros
 from kheaders.c.own_headers import gather
 from kheaders.clang import arguments, diagnostics
 from kheaders.clang.find import Compiler
+from kheaders.clang.flags import giving_way
 from kheaders.clang.job import Job, Result, execute
 from kheaders.errors import CompileFailed, FormError, StoreError
 from kheaders.externs import described, undefined
 from kheaders.forms.pch import Options, PchForm, options_of
 from kheaders.forms.pchshelf import Pch, Shelf
+from kheaders.forms.served import before_program
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.markers import MARKER, reached
 from kheaders.interface import program as programs
@@ -107,8 +109,11 @@ def compile_with(
     why = form.names.obstacle(program, own, layer)
     if why:
         return PchAttempt(None, why)
-    with form.present(compiler, program.includes) as served:
-        result = execute(compiler, job, served.flags, served.pass_fds)
+    with (
+        form.present(compiler, program.includes) as served,
+        before_program(served, giving_way(served.flags, told, program.settled, program.changed)) as (flags, fds),
+    ):
+        result = execute(compiler, job, flags, fds)
     return PchAttempt(result, _reason(compiler, job, result), form.release, form.places[layer])
 
 

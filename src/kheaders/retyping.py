@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from kheaders.btf.kinds import ENUMS, RECORDS, Kind
 from kheaders.btf.table import Btf
+from kheaders.c.declaration import defined_tags, read
+from kheaders.c.lexer import tokens
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program
 from kheaders.interface.schema import ENTRIES, KINDS
@@ -22,10 +24,6 @@ POP = b"#pragma clang attribute pop\n"
 
 _DEFINED = (*RECORDS, *ENUMS, Kind.TYPEDEF)
 _TYPES = ("struct", "union", "enum", "typedef")
-_TAG = re.compile(rb"\b(struct|union|enum)\s+(?:__attribute__\s*\(\([^{;]*?\)\)\s*)*(\w+)\s*\{")
-_ALONE = re.compile(rb"\}\s*(?:__attribute__\s*\(\(.*\)\)\s*)*;\s*\Z", re.DOTALL)
-_POINTER_NAME = re.compile(rb"\(\s*\*+\s*(\w+)\s*[\[)]")
-_LAST_NAME = re.compile(rb"(\w+)\s*(?:\[[^\]]*\]\s*|__attribute__\s*\(\(.*\)\)\s*)*;\s*\Z", re.DOTALL)
 _FORWARD = re.compile(rb"^(?:struct|union|enum) \w+;\n", re.MULTILINE)
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 
@@ -67,7 +65,7 @@ class Retyper(NamedTuple):
         there = set(_WORD.findall(_FORWARD.sub(b"", text)))
         tags = {name.encode() for name in program.strong | program.weak}
         # a struct is there once it is defined, though prototypes may name it
-        there -= {name.encode() for name in program.strong} - {name for _, name in _TAG.findall(text)}
+        there -= {name.encode() for name in program.strong} - defined_tags(tokens(text))
         own = {name.encode() for name in (*program.declared, *program.defined)}
         absent = {name.encode() for name in program.words} - there - own
         absent = {word for word in absent if word in known.strings}
@@ -141,10 +139,10 @@ class _Names:
 
 
 def _declared(text: bytes) -> list[tuple[str, bytes]]:
-    """(keyword, name) of all that a declaration of types declares; nothing where it is not understood."""
-    tags = [(word.decode(), name) for word, name in _TAG.findall(text)]
-    if not text.lstrip().startswith(b"typedef"):
-        return tags if _ALONE.search(text) else []
-    body = text[text.rfind(b"}") + 1 :] if b"}" in text else text
-    found = _POINTER_NAME.search(body) or _LAST_NAME.search(body)
-    return [*tags, ("typedef", found[1])] if found and b"," not in body.partition(b"(")[0] else []
+    """(keyword, name) of all that a declaration of types declares; nothing for one that declares something else too."""
+    found = read(text, False)
+    if found is None or found.kind not in _TYPES:
+        return []
+    constants = {name for one in found.definitions if one.keyword == b"enum" for name in one.names}
+    tags = [(one.keyword.decode(), one.tag) for one in found.definitions if one.tag]
+    return [*tags, *(("typedef", name) for name in found.names if name not in constants)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kheaders.clang import arguments, diagnostics
 from kheaders.clang.arguments import Arguments
 from kheaders.clang.find import Compiler
+from kheaders.clang.flags import giving_way
 from kheaders.clang.job import Job, Result, begun, execute
 from kheaders.clang.predefined import changes
 from kheaders.errors import CompileFailed, CompilerError, HostAssembly
@@ -81,6 +82,7 @@ def attempt_slice(
         program = form.program(told.prelude() + text, place_of(job), told.search, job.last.text)
         if types is not None and any(map(is_vmlinux, program.includes)):
             return attempt_vmlinux(form, compiler, job, told.prelude() + text, program, types())
+        form.tail = giving_way(served.flags, told, program.settled, program.changed)
         if told.trigraphs and any(b"??" in part for part in program.texts):
             doubt = doubt or "the options have trigraphs replaced, and the program has some"
         program = program._replace(doubt=doubt or program.doubt)

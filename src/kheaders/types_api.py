@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kheaders.errors import BtfError
+from kheaders.identity import Identity, contradiction, hold_together, of_kernel
 
 if TYPE_CHECKING:
     from kheaders.btf.layout import RecordLayout
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from kheaders.retyping import Retyper
     from kheaders.store import Store
     from kheaders.verification import Verification
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 TypesFrom = Literal["headers", "btf"]
@@ -38,6 +46,10 @@ class TypeCalls:
         """The compiler to use."""
 
     @abstractmethod
+    def asked(self) -> list[Identity]:
+        """What the user said of the kernel that is meant."""
+
+    @abstractmethod
     def chain(self, downloads: Path | None = None) -> Chain:
         """The sources in their order."""
 
@@ -49,7 +61,7 @@ class TypeCalls:
         """The types in the file *path* (a vmlinux, module, kernel image, BPF object, raw BTF), or the kernel's own.
 
         That of a module goes on from *base*, by default the kernel's own (:func:`kheaders.btf.container.read_btf`).
-        Raises BtfError.
+        Raises BtfError, and UsageError for types of another kernel than the one that the context names.
         """
         from kheaders.btf.container import read_btf
         from kheaders.btf.table import Btf
@@ -64,7 +76,20 @@ class TypeCalls:
                 "name a file that has it: a vmlinux, a kernel image, raw BTF (--btf FILE)",
             )
         own = self.kernel.btf
-        return read_btf(Path(path), base=base, unpack=unpack, kernel=(lambda: read_btf(own)) if own else None)
+        found = read_btf(Path(path), base=base, unpack=unpack, kernel=(lambda: read_btf(own)) if own else None)
+        if path != own:
+            hold_together(*self.asked(), self.btf_identity(found))
+        return found
+
+    def btf_identity(self, btf: Btf) -> Identity:
+        """Of which kernel the types *btf* are: the context's if they are its own, else as they and their file tell."""
+        from kheaders.btf import origin
+
+        own = self.kernel.btf
+        path = Path(btf.name)
+        if own is not None and (path == own or _same(path, own)):
+            return of_kernel(str(path), self.kernel)
+        return Identity(btf.name, origin.release(path), origin.srcarch(btf))
 
     def layouts(
         self, name: str, *, btf: str | os.PathLike[str] | Btf | None = None, cacheline: int = 64
@@ -113,6 +138,9 @@ class TypeCalls:
                 raise chain.nothing()
             kernel = chain.kernel_of(found)
             types = self.btf(btf) if btf is not None else agreement.types_of(kernel)
+            if btf is not None:
+                own = Identity(found.candidate.location, found.facts.release, found.facts.srcarch)
+                hold_together(own, self.btf_identity(types))
             if not full:
                 return verification.quick(found, self.compiler, types)
             with verification.blob_of(found, kernel, self.store, self.compiler) as blob:
@@ -132,20 +160,24 @@ class TypeCalls:
         Types that no header has come from *btf*, or from the BTF of the blob's kernel if that is here; looked for where
         types are changed, and where they are *needed* all the same.
         """
+        from kheaders.interface.shelf import identity
         from kheaders.retyping import Retyper
 
+        whose = identity(blob)
         if btf is not None:
-            return Retyper(blob, core, self.btf(btf), types == "btf")
-        same = blob.meta.get("release") == self.kernel.release and self.kernel.btf is not None
+            found = self.btf(btf)
+            hold_together(whose, self.btf_identity(found))
+            return Retyper(blob, core, found, types == "btf")
+        same = self.kernel.btf is not None and not contradiction(whose, of_kernel("", self.kernel))
         if types == "btf" and not same:
             raise BtfError(
                 f"no BTF of kernel {blob.meta.get('release')}, whose blob this is, is at hand",
                 "name a file that has it with --btf, or use --types headers",
             )
         try:
-            found = self.btf() if (core or types == "btf" or needed) and same else None
+            own = self.btf() if (core or types == "btf" or needed) and same else None
         except BtfError:
             if types == "btf":
                 raise
-            found = None  # headers have most types; what they lack, the compiler names
-        return Retyper(blob, core, found, types == "btf")
+            own = None  # headers have most types; what they lack, the compiler names
+        return Retyper(blob, core, own, types == "btf")

@@ -15,8 +15,9 @@ from kheaders.btf.kinds import Kind
 from kheaders.btf.model import Struct, Union
 from kheaders.btf.selection import Used, select
 from kheaders.btf.table import Btf
-from kheaders.c.declaration import names
+from kheaders.c import declaration
 from kheaders.c.include_path import IncludeSearch
+from kheaders.c.lexer import tokens
 from kheaders.clang.flags import architecture, include_directories
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import VMLINUX, Program, is_vmlinux, read
@@ -34,23 +35,11 @@ _OWN = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.MULTILINE)
 _MACRO = re.compile(rb"^#define (\w+)[^\n]*\n", re.MULTILINE)
 _EXTERN = re.compile(rb"\bextern\b[^;{}()]*?\b(CONFIG_\w+)")
 _SECTION = re.compile(rb"\bSEC\s*\([^()\n]*\)")
-_POINTED = re.compile(rb"\bstruct\s+(\w+)")
 _PACKED = re.compile(rb"\}\s*__attribute__\s*\(\(\s*(?:__)?packed(?:__)?\s*\)\)(?=\s*;\Z)")
 _EMBEDDED = rb"\bstruct\s+%s\s+\w"
-_DEFINED = re.compile(rb"\bstruct\s+(?:__attribute__\s*\(\([^{;]*?\)\)\s*)*(\w+)\s*\{")
 _MEMBERS = NAME_ROWS.index("members")
 _BUILTIN = "__builtin_"
-_LOCAL = re.compile(
-    rb"(?:[;{}(,]|\b(?:static|const|volatile|register))\s*"
-    rb"(?:(?:struct|union|enum|unsigned|signed|long|short|const|volatile)\s+)*"
-    rb"(?!(?:return|goto|case|else|typeof|sizeof)\b)[A-Za-z_]\w*(?:\s+|\s*(\*)[\s*]*)([A-Za-z_]\w*)\s*([;=,\[)])"
-)
-"""What may declare a variable, a parameter or a member: a type, and a name after it."""
-_ATTRIBUTES = (b"noinline",)
-"""Macros of the kernel that are words of attributes, which libbpf's headers spell without underscores."""
 _WORD = re.compile(rb"[A-Za-z_]\w*")
-_ATTRIBUTE = re.compile(rb"\b(?:__attribute__|__typeof__|typeof)\s*\((?:[^()]|\([^()]*\)|\((?:[^()]|\([^()]*\))*\))*\)")
-_CALLED = re.compile(rb"(\w+)\s*\(")
 _LOOSE = ("prototype", "variable", "inline")
 _HEAD = HEAD.replace("#define __VMLINUX_H__\n", "#define __VMLINUX_H__\n\n#pragma clang system_header\n").encode()
 _CORE = (
@@ -138,11 +127,14 @@ def cut(
     if retyper.btf is not None:
         piece = piece._replace(first=_unpacked(blob, retyper.btf, piece))
     # a program that declares an option (extern bool CONFIG_X __kconfig) has its loader tell the value
-    own = {*_ATTRIBUTES, *(name.encode() for name in program.declared)}
+    own = {name.encode() for name in program.declared}
     for part in others.texts:
         own.update(_OWN.findall(part))
+    for part in program.texts:  # libbpf's headers spell attributes without underscores
+        own |= declaration.attributes(tokens(part))
     for part in itself.texts:
-        own.update((*_OWN.findall(part), *_EXTERN.findall(part), *_locals(part)))
+        # with a whole vmlinux.h no macro can be called like a variable, a parameter or a member
+        own.update((*_OWN.findall(part), *_EXTERN.findall(part), *declaration.variables(tokens(part))))
     body = _MACRO.sub(lambda macro: b"" if macro[1] in own else macro[0], _MARKER.sub(b"", piece.text))
     answered = tuple(name for name in itself.includes if _header(blob, name, places) is not None)
     return piece._replace(first=_HEAD + body + TAIL.encode(), last=b"", stubs={}, includes=answered)
@@ -206,8 +198,9 @@ def _whole(blob: Blob, retyper: Retyper, program: Program, search: Sequence[str]
 
 
 def _pending(blob: Blob, btf: Btf | None, text: bytes, touched: frozenset[str]) -> Iterator[str]:
-    """Structs that *text* points to and does not define, though a member of theirs is touched."""
-    tags = {tag.decode() for tag in set(_POINTED.findall(text)).difference(_DEFINED.findall(text))}
+    """Records that *text* points to and does not define, though a member of theirs is touched."""
+    words = tokens(text)
+    tags = {tag.decode() for tag in frozenset().union(*declaration.tags(words)) - declaration.defined_tags(words)}
     numbers = blob.numbers(tags)
     members = set(blob.numbers(touched).values())
     for tag in tags:
@@ -239,15 +232,16 @@ def _unpacked(blob: Blob, btf: Btf, piece: Slice) -> bytes:
     first = piece.first
     kinds = blob.kinds
     for number in piece.declarations:
-        if KINDS[kinds[number]] != "struct" or b"packed" not in (declaration := blob.declaration(number)):
+        if KINDS[kinds[number]] != "struct" or b"packed" not in (text := blob.declaration(number)):
             continue
-        match = _PACKED.search(declaration)
-        tag = _DEFINED.match(declaration)
-        if match is None or tag is None or b"packed" in declaration[: match.start()]:
+        match = _PACKED.search(text)
+        found = declaration.read(text, False)
+        tag = found.definitions[-1].tag if found is not None and found.definitions else b""
+        if match is None or not tag or b"packed" in text[: match.start()]:
             continue
-        types = btf.find(tag[1].decode(), Kind.STRUCT)
-        if types and "__attribute__" not in alone(btf, types[0]) and not re.search(_EMBEDDED % tag[1], first):
-            first = first.replace(declaration, declaration[: match.start()] + b"}" + declaration[match.end() :], 1)
+        types = btf.find(tag.decode(), Kind.STRUCT)
+        if types and "__attribute__" not in alone(btf, types[0]) and not re.search(_EMBEDDED % tag, first):
+            first = first.replace(text, text[: match.start()] + b"}" + text[match.end() :], 1)
     return first
 
 
@@ -261,13 +255,6 @@ def _typedefs(blob: Blob, names: frozenset[str]) -> frozenset[str]:
     )
 
 
-def _locals(clean: bytes) -> Iterator[bytes]:
-    """Names of variables, parameters and members: with a whole ``vmlinux.h`` no macro can be called so."""
-    for star, name, after in _LOCAL.findall(clean):
-        if not (star and after in b",)"):  # that may be a product
-            yield name
-
-
 def _without_loose(blob: Blob, piece: Slice, program: Program) -> bytes:
     """The slice without prototypes and variables that nothing in it, nor a call of the program, refers to.
 
@@ -275,10 +262,10 @@ def _without_loose(blob: Blob, piece: Slice, program: Program) -> bytes:
     """
     kinds = blob.kinds
     loose = {number: blob.declaration(number) for number in piece.declarations if KINDS[kinds[number]] in _LOOSE}
-    text = [blob.declaration(number) for number in piece.declarations if number not in loose]
-    text += [blob.macro(number) for number in piece.macros]
-    called = {number: _names(declaration) for number, declaration in loose.items()}
-    needed = set(_WORD.findall(b"\n".join(text))) | {name.encode() for name in program.calls.names}
+    texts = [blob.declaration(number) for number in piece.declarations if number not in loose]
+    texts += [blob.macro(number) for number in piece.macros]
+    called = {number: _names(text, KINDS[kinds[number]] == "inline") for number, text in loose.items()}
+    needed = set(_WORD.findall(b"\n".join(texts))) | {name.encode() for name in program.calls.names}
     while more := [number for number in called if not needed.isdisjoint(called[number])]:
         for number in more:
             del called[number]
@@ -289,10 +276,10 @@ def _without_loose(blob: Blob, piece: Slice, program: Program) -> bytes:
     return first
 
 
-def _names(loose: bytes) -> list[bytes]:
-    """What a prototype or a declaration of a variable declares."""
-    bare = loose.partition(b"{")[0].removesuffix(b";")
-    return [*names(bare, False)[0], *_CALLED.findall(_ATTRIBUTE.sub(b"", bare))]
+def _names(loose: bytes, function: bool) -> tuple[bytes, ...]:
+    """What a function, a prototype or a declaration of a variable declares."""
+    found = declaration.read(loose, function)
+    return found.names if found is not None else ()
 
 
 def _is_library(name: str) -> bool:

@@ -8,11 +8,18 @@ import pytest
 
 from builders.compilers import Clang
 from kheaders.clang.find import examine
-from kheaders.clang.flags import architecture, header_flags, include_directories, target
+from kheaders.clang.flags import (
+    RELEVANT_OPTIONS,
+    architecture,
+    header_flags,
+    include_directories,
+    slice_flags,
+    target,
+)
 from kheaders.clang.job import Job, execute
 from kheaders.errors import CompilerError, UsageError
 
-B64 = frozenset({b"CONFIG_64BIT"})
+B64 = frozenset({b"CONFIG_64BIT", b"CONFIG_MIPS_GENERIC"})  # what names no platform is refused for MIPS alone
 BIG = B64 | {b"CONFIG_CPU_BIG_ENDIAN"}
 SRCARCHES = ("x86", "arm64", "riscv", "s390", "powerpc", "loongarch", "mips")
 
@@ -66,8 +73,32 @@ def test_include_order_is_the_kernels() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (("CONFIG_MIPS_MALTA",), ["mach-malta"]),  # Debian's 5kc-malta
+        (("CONFIG_MACH_LOONGSON64",), ["mach-loongson64"]),  # loongson-3
+        (("CONFIG_CAVIUM_OCTEON_SOC",), ["mach-cavium-octeon"]),  # octeon
+        (("CONFIG_MIPS_GENERIC",), []),
+        (("CONFIG_MIPS_DB1XXX", "CONFIG_MIPS_ALCHEMY"), ["mach-db1x00", "mach-au1x00"]),
+        (("CONFIG_LANTIQ", "CONFIG_SOC_FALCON"), ["mach-lantiq", "mach-lantiq/falcon"]),
+        (("CONFIG_SIBYTE_BCM1x80", "CONFIG_SIBYTE_SB1250"), ["mach-sibyte"]),
+    ],
+)
+def test_a_mips_platform_comes_before_the_generic_one(options: tuple[str, ...], wanted: list[str]) -> None:
+    known = architecture("mips", frozenset({b"CONFIG_64BIT", *(option.encode() for option in options)}))
+    machines = [d for d in include_directories(known) if "/mach-" in d]
+    assert machines == [f"arch/mips/include/asm/{name}" for name in [*wanted, "mach-generic"]]
+    assert RELEVANT_OPTIONS.issuperset(option.encode() for option in options), "or a blob would not know them"
+
+
+def test_a_mips_platform_that_is_not_known_is_refused() -> None:
+    with pytest.raises(CompilerError, match=r"platform that kheaders does not know.*mach-\*.*BTF"):
+        architecture("mips", frozenset({b"CONFIG_64BIT", b"CONFIG_MACH_OF_TOMORROW"}))
+
+
 def test_flags_name_the_tree_and_nothing_of_the_host() -> None:
-    flags = header_flags(architecture("arm64", B64), "/tree", "/cc/include", (6, 1))
+    flags = header_flags(architecture("arm64", B64), "/tree", "/cc/include")
     directories = [value for flag, value in itertools.pairwise(flags) if flag == "-isystem"]
     assert directories[-1] == "/cc/include" and all(d.startswith("/tree/") for d in directories[:-1])
     assert "-nostdinc" in flags and "-DKASAN_SHADOW_SCALE_SHIFT=3" in flags and "-D__TARGET_ARCH_arm64" in flags
@@ -75,9 +106,10 @@ def test_flags_name_the_tree_and_nothing_of_the_host() -> None:
     assert "-Werror=implicit-function-declaration" in flags
 
 
-@pytest.mark.parametrize(("version", "wanted"), [((6, 18), False), ((6, 19), True), ((7, 0), True), (None, False)])
-def test_ms_extensions(version: tuple[int, int] | None, wanted: bool) -> None:
-    assert ("-fms-extensions" in header_flags(architecture("x86", B64), "/t", "/c", version)) is wanted
+def test_the_dialect_of_the_kernel_is_that_of_all_headers() -> None:
+    """No version number decides: distributions backport, and members without a name would be lost in silence."""
+    flags = header_flags(architecture("x86", B64), "/t", "/c"), slice_flags(architecture("x86", B64), "/s", "/t", "/c")
+    assert all("-fms-extensions" in one for one in flags)
 
 
 @pytest.mark.parametrize("srcarch", SRCARCHES)
@@ -85,7 +117,7 @@ def test_clang_takes_them(clang: Clang, srcarch: str) -> None:
     """The macros that only the processor's own target predefines are there, and those of the build host are not."""
     known = architecture(srcarch, B64)
     compiler = examine(clang.argv)
-    flags = header_flags(known, "/nowhere", compiler.include, (6, 19))
+    flags = header_flags(known, "/nowhere", compiler.include)
     at = flags.index("-include")
     checks = "".join(f"#ifndef {d.partition('=')[0]}\n#error {d}\n#endif\n" for d in known.defines)
     if srcarch != "x86":

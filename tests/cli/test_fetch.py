@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builders import deb
 from builders.cli import Run
 from kheaders.api import Context
+from kheaders.clang.job import Result
+from kheaders.compile import Compiled
 from kheaders.errors import FetchError
 from kheaders.fetching import FetchedHeaders
+from kheaders.sources.apt import Fetched
 
 HERE = os.uname().release
 
@@ -38,8 +43,11 @@ def test_what_came_and_how_to_use_it(run: Run, monkeypatch: pytest.MonkeyPatch) 
 def test_a_stand_in_is_called_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Context, "fetch", bringing("6.1.0-9-amd64", stand_in=True))
     done = run("fetch")
-    assert f"These are a stand-in: they belong to another kernel than {HERE}." in done.out
-    assert "kheaders compile --kernel 6.1.0-9-amd64 PROGRAM.bpf.c" in done.out
+    assert f"These are a stand-in: they belong to another kernel than {HERE}" in done.out
+    assert done.out.splitlines()[-2:] == [
+        "  kheaders blob build --kernel 6.1.0-9-amd64",
+        "  kheaders compile --core -g --kernel 6.1.0-9-amd64 PROGRAM.bpf.c",
+    ]
 
 
 def test_another_architecture_is_part_of_the_use(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,3 +103,32 @@ def test_progress_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch, own_surrou
         report("packages", 0, 100)
         report("packages", 100, 100)
     assert "downloading packages" in seen.getvalue()
+
+
+def test_a_compile_with_a_stand_in_says_so(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members lie as in the kernel that the headers are of; with --core a loader moves each access."""
+    data = deb.debian()
+    paths = deb.write(tmp_path / "packages", data)
+    release = deb.RELEASE
+    monkeypatch.setattr("kheaders.fetching.download", lambda *_, **__: Fetched(release, tuple(paths), "bookworm"))
+    context = Context.open()
+    fetched = context.fetch(architecture="amd64")
+    assert fetched.stand_in and fetched.release == release
+    assert context.stand_in(release) == (HERE if context.kernel.srcarch == "x86" else None)
+    assert context.stand_in(HERE) is None and context.stand_in(None) is None
+    if context.kernel.srcarch == "x86":
+        result = Compiled(b"", Result((), 0, b"", "", 0.0), "memory", release)
+        monkeypatch.setattr(Context, "compile", lambda *_, **__: result)
+        (tmp_path / "p.c").write_text("")
+        words = ("compile", "--kernel", release, str(tmp_path / "p.c"), "-o", str(tmp_path / "p.o"))
+        told = run(*words).err
+        assert f"headers of {release}, a stand-in" in told and HERE in told and "--core" in told
+        assert run(*words, "--core").err == ""
+
+
+def test_headers_that_were_asked_for_are_no_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = deb.write(tmp_path / "packages", deb.debian())
+    monkeypatch.setattr("kheaders.fetching.download", lambda *_, **__: Fetched(deb.RELEASE, tuple(paths), "bookworm"))
+    context = Context.open(kernel=deb.RELEASE)
+    assert not context.fetch(architecture="amd64").stand_in
+    assert context.stand_in(deb.RELEASE) is None

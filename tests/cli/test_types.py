@@ -10,7 +10,7 @@ import pytest
 from builders import btf as build
 from builders.cli import Run
 from builders.compilers import Clang
-from builders.root import FakeRoot
+from builders.root import RELEASE, FakeRoot
 from kheaders.btf.table import Btf
 
 
@@ -33,7 +33,11 @@ def test_a_whole_header(on: Run, clang: Clang, tmp_path: Path) -> None:
     done = on("types", "-o", str(target))
     assert done.status == 0 and not done.out
     text = target.read_text()
-    assert text.startswith("#ifndef __VMLINUX_H__\n") and "struct node {" in text
+    assert (
+        text.startswith(f"/* kernel {RELEASE} (x86), from ")
+        and "\n#ifndef __VMLINUX_H__\n" in text
+        and "struct node {" in text
+    )
     (tmp_path / "p.c").write_text('#include "vmlinux.h"\nint f(struct node *n) { return n->a; }\n')
     subprocess.run([*clang.argv, "-target", "bpf", "-g", "-c", tmp_path / "p.c", "-o", tmp_path / "p.o"], check=True)
 
@@ -74,6 +78,7 @@ def test_of_a_module(on: Run, tmp_path: Path) -> None:
 def test_layout(on: Run, root: FakeRoot) -> None:
     """Offsets and sizes; the same as JSON."""
     lines = on("show", "struct", "node", "--layout").out.splitlines()
+    assert lines.pop(0) == f"kernel {RELEASE} (x86), from {root.at('/sys/kernel/btf/vmlinux')}:"
     assert lines[0] == "struct node {"
     assert any("name[16]" in line and line.split("/*")[1].split() == ["8", "16", "*/"] for line in lines)
     assert "\t/* size: 48, cachelines: 1, members: 7 */" in lines
@@ -97,7 +102,7 @@ def test_layout_without_btf(on: Run, root: FakeRoot) -> None:
 def test_a_name_that_only_btf_has(on: Run, root: FakeRoot) -> None:
     """There is no blob at all, or it does not have the name."""
     done = on("show", "union", "value")
-    assert done.out.splitlines()[:2] == [f"{root.at('/sys/kernel/btf/vmlinux')}: union value", "union value {"]
+    assert done.out.splitlines()[1:3] == [f"{root.at('/sys/kernel/btf/vmlinux')}: union value", "union value {"]
     (item,) = on("show", "--json", "call").json["items"]
     assert item["kind"] == "function"
     assert item["text"].startswith("extern int call(struct node *node, size_t size, ...)")

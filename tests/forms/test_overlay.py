@@ -10,32 +10,11 @@ import pytest
 from builders.compilers import Clang
 from builders.mini import mini
 from kheaders.clang.find import examine
-from kheaders.clang.flags import version_of
 from kheaders.clang.job import Job, execute
 from kheaders.clang.overlay import overlay
 from kheaders.errors import CompilerError, VerificationError
 from kheaders.forms.served import flags_for
 from kheaders.headers.headerset import HeaderSet
-
-
-@pytest.mark.parametrize(
-    ("release", "version"),
-    [
-        ("6.1.0-56-cloud-amd64", (6, 1)),
-        ("6.19", (6, 19)),
-        ("7.2-rc1", (7, 2)),
-        ("5.10.0", (5, 10)),
-        ("6.12+", (6, 12)),
-        ("6", None),
-        ("6.", None),
-        ("", None),
-        (None, None),
-        ("x.y", None),
-        (".1", None),
-    ],
-)
-def test_version(release: str | None, version: tuple[int, int] | None) -> None:
-    assert version_of(release) == version
 
 
 def test_every_file_once_below_its_directory() -> None:

@@ -15,6 +15,7 @@ from builders.root import RELEASE, unprivileged
 from builders.tarball import entry, tarball
 from kheaders.errors import ArchiveError, VerificationError
 from kheaders.headers.headerset import HeaderSet
+from kheaders.headers.verify import verify_identity
 
 
 def write(directory: Path, files: dict[str, bytes]) -> Path:
@@ -228,3 +229,48 @@ def test_real_archive_and_its_directories_agree(debian_archive: Path, debian_tre
     unpacked = HeaderSet.from_trees(debian_tree, packed.srcarch)
     assert set(unpacked) == set(packed) and len(packed) > 4000
     assert (unpacked.release, unpacked.config) == (packed.release, packed.config)
+
+
+class TestLeadingDirectories:
+    """Archives of a directory rather than of what is in it."""
+
+    FILES: ClassVar[dict[str, bytes]] = mini()
+
+    @pytest.mark.parametrize("top", ["kernel-devel", f"usr/src/linux-headers-{RELEASE}", f"linux-headers-{RELEASE}"])
+    def test_are_taken_away(self, top: str) -> None:
+        files = {f"{top}/{path}": data for path, data in self.FILES.items()}
+        others = {f"{top}/Makefile": b"all:\n", f"{top}/scripts/mod/a.h": b"", "usr/share/doc/b.h": b"x"}
+        found = HeaderSet.from_archive(io.BytesIO(archive({**files, **others})))
+        assert dict(found) == self.FILES and found.digest == HeaderSet(self.FILES).digest
+        assert verify_identity(found, None).ok
+
+    def test_links_are_followed(self) -> None:
+        files = {f"top/{path}": data for path, data in self.FILES.items() if path != "include/linux/types.h"}
+        files["elsewhere/types.h"] = self.FILES["include/linux/types.h"]
+        links = {"top/include/linux/types.h": "../../../elsewhere/types.h", "top/include/lynx": "linux"}
+        found = HeaderSet.from_archive(io.BytesIO(archive(files, links=links)))
+        assert not found.links and found["include/linux/types.h"] == self.FILES["include/linux/types.h"]
+        assert found["include/lynx/sched.h"] == found["include/linux/sched.h"]
+
+    def test_a_tree_of_two_parts(self) -> None:
+        files = {
+            f"usr/src/linux-headers-{RELEASE if '/generated/' in path else 'common'}/{path}": data
+            for path, data in self.FILES.items()
+        }
+        assert dict(HeaderSet.from_archive(io.BytesIO(archive(files)))) == self.FILES
+
+    def test_several_kernels_are_refused_by_name(self) -> None:
+        files = {f"{top}/{path}": data for path, data in self.FILES.items() for top in ("a/one", "a/two")}
+        with pytest.raises(ArchiveError, match=r"more than one kernel, below a/one, a/two; name an archive of one"):
+            HeaderSet.from_archive(io.BytesIO(archive(files)))
+
+    def test_the_checks_of_archives_hold(self) -> None:
+        files = {f"top/{path}": data for path, data in self.FILES.items()}
+        with pytest.raises(ArchiveError, match="out of the tree"):
+            HeaderSet.from_archive(io.BytesIO(archive(files, links={"top/include/linux/x.h": "../../../../x.h"})))
+
+    def test_without_a_tree_it_is_told_what_to_name(self) -> None:
+        found = HeaderSet.from_archive(io.BytesIO(archive({"linux/types.h": b"x", "asm/a.h": b"y"})))
+        verdict = verify_identity(found, None)
+        assert "no directory include" in verdict.reason and "begins with 'asm'" in verdict.reason
+        assert "never configured" not in verdict.reason

@@ -146,7 +146,9 @@ def test_a_quoted_header_is_looked_for_beside_its_includer_first(tmp_path: Path)
 
 def test_a_directory_or_a_strange_name_in_an_include_line_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "dir.h").mkdir()
-    assert told('#include "dir.h"\n#include "a\0b"\n#include ""\n', tmp_path).words
+    program = told('#include "dir.h"\n#include "a\0b"\n#include ""\n', tmp_path)
+    assert program.includes == ("dir.h", "a\0b")
+    assert not program.files
 
 
 @given(st.binary(max_size=300))

@@ -19,6 +19,8 @@ from kheaders import kernel
 from kheaders.debpkg import headers_from_debs, release_of
 from kheaders.errors import FetchError, StoreError, UnsafePath, UsageError
 from kheaders.sources.apt import AptSource, FetchRequest, debian_architecture, default_package, fetch, plan
+from kheaders.sources.aptrun import _blamed
+from kheaders.sources.aptsources import Entry
 from kheaders.sources.candidate import Candidate, FilesContent, Rejection, Request
 
 CLOUD = "linux-headers-cloud-amd64"
@@ -343,3 +345,44 @@ def test_default_packages(release: str, machine: str, expected: list[str]) -> No
 )
 def test_architectures(machine: str, expected: str) -> None:
     assert debian_architecture(machine) == expected
+
+
+class TestInconsistentLists:
+    """A mirror in the middle of an update: lists that are not what its Release file says."""
+
+    @staticmethod
+    def damaged(directory: Path, suite: str) -> None:
+        deb.repository(directory / "archive", PACKAGES, suite=suite)
+        index = directory / f"archive/dists/{suite}/main/binary-amd64/Packages"
+        index.write_bytes(index.read_bytes() + b"\nPackage: other\n")
+
+    def test_an_optional_suite_is_left_out(self, apt: FakeRoot, tmp_path: Path) -> None:
+        self.damaged(tmp_path, "bookworm-updates")
+        wanted = FetchRequest(package=CLOUD, suite="bookworm", architecture="amd64")
+        assert fetch(wanted, tmp_path / "cache", sysroot=apt.path).release == deb.RELEASE
+
+    def test_that_it_was_left_out_is_told_where_something_is_missing(self, apt: FakeRoot, tmp_path: Path) -> None:
+        self.damaged(tmp_path, "bookworm-updates")
+        wanted = FetchRequest(package="linux-headers-none", suite="bookworm", architecture="amd64")
+        with pytest.raises(FetchError) as caught:
+            fetch(wanted, tmp_path / "cache", sysroot=apt.path)
+        assert "bookworm-updates could not be asked: its lists do not fit together" in caught.value.what
+        assert "bookworm-security could" not in caught.value.what  # there is none, which is no fault
+        assert "reached" not in str(caught.value)
+
+    def test_the_suite_itself_must_be_consistent(self, apt: FakeRoot, tmp_path: Path) -> None:
+        self.damaged(tmp_path, "bookworm")
+        for suite in ("bookworm", None):
+            wanted = FetchRequest(package=CLOUD, suite=suite, architecture="amd64")
+            with pytest.raises(FetchError, match=r"do not fit together.*try again later") as caught:
+                fetch(wanted, tmp_path / "cache", sysroot=apt.path)
+            assert "reached" not in str(caught.value)
+
+    def test_what_names_no_suite_costs_the_optional_ones_first(self) -> None:
+        entry = Entry("http://a.example/debian", "bookworm-updates", ("main",))
+        said = (
+            "E: Failed to fetch http://a.example/debian/dists/bookworm/main/binary-amd64/Packages.xz  Hash Sum mismatch"
+        )
+        assert _blamed(entry, said) == ""
+        assert "do not fit together" in _blamed(entry._replace(suite="bookworm"), said)
+        assert _blamed(entry, "E: The repository 'http://a.example/debian bookworm-updates InRelease' is not signed.")

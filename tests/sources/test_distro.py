@@ -32,7 +32,6 @@ def layers(answer: Candidate | Rejection) -> tuple[Path, ...]:
         ("5.14.0-70.el9", "/usr/src/kernels/5.14.0-70.el9.x86_64"),
         ("6.6.9-gentoo", "/usr/src/linux-6.6.9-gentoo"),
         ("6.6.9_1", "/usr/src/kernel-headers-6.6.9_1"),
-        ("6.6.9", "/run/booted-system/kernel-modules/lib/modules/6.6.9/build"),
         ("5.15.90.1-microsoft-standard-WSL2", "/usr/src/WSL2-Linux-Kernel"),
         ("6.6.9-anything", "/usr/src/linux"),
     ],

@@ -182,7 +182,7 @@ def test_damage_in_a_stripped_kernel_never_raises(noise: bytes, data: st.DataObj
 
 
 def test_no_image(root: FakeRoot) -> None:
-    assert reason(root) == "is not there, nor at 7 other places for images"
+    assert reason(root) == "is not there, nor at 23 other places for images"
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,6 @@ _NO_CALLS = frozenset(b"_Static_assert __attribute__ __attribute asm __asm __asm
 
 Known = Callable[[str], bool | None]
 """Whether a macro is defined; None where that is not known."""
-_Stack = list[tuple[bool, bool]]
-"""For each open condition: may this branch count, may one that follows."""
 
 
 class Guard(NamedTuple):
@@ -187,8 +185,12 @@ def groups(text: Scan) -> tuple[bytes, list[Group]]:
     stack: list[_Open] = []
     own = guard(text)
     guarding = b"#pragma once" if own.once else own.macro if own.defined else b""
+    done = 0
     for number, one in enumerate(text.directives):
         word = one.name
+        if stack and not stack[-1].other:
+            stack[-1].other = lexer.has_tokens(text.text, done, one.start)
+        done = one.end
         if word in OPENING:
             stack.append(_Open(_words(one), absent(one), number, one))
         elif not stack:
@@ -196,52 +198,58 @@ def groups(text: Scan) -> tuple[bytes, list[Group]]:
         elif word in _ELSE:
             if word != b"else":
                 stack[-1].tests.append((_words(one), one.line))
-                stack[-1].included.append(False)
             stack[-1].absent = b""
         elif word in directives.INCLUDES:
-            for opened in stack:
-                opened.included = [True] * len(opened.included)
+            stack[-1].including = len(stack[-1].tests)
         elif word == b"define":
-            name = directives.macro(one)[0]
-            for opened in stack:
-                opened.defines.add(name)
-                opened.definitions += 1
+            stack[-1].definitions += 1
+            stack[-1].defines(directives.macro(one)[0])
             stack[-1].define = one
         elif word == b"endif":
             group = stack.pop()
+            if stack:
+                stack[-1].take(group)
             if group.number or group.absent != guarding or not guarding:
-                default = b""
-                if group.absent and group.defines == {group.absent} and not _code_between(text, group.number, number):
-                    default = group.absent
+                default = group.absent if group.defined == group.absent and not group.other else b""
                 # what a later condition tests does not matter to the lines before it
-                for (names, first), includes in zip(group.tests, group.included, strict=True):
-                    found.append(Group(frozenset(names), default, first, one.line, includes))
-                if (
-                    default
-                    and group.definitions == 1
-                    and group.define is not None
-                    and all(guarding and not outer.number and outer.absent == guarding for outer in stack)
-                ):
+                for at, (names, first) in enumerate(group.tests):
+                    found.append(Group(frozenset(names), default, first, one.line, at < group.including))
+                alone = not stack or (len(stack) == 1 and stack[0].absent == guarding != b"" and not stack[0].number)
+                if default and group.definitions == 1 and group.define is not None and alone:
                     found[-1] = found[-1]._replace(text=_printed(group.define), line=group.define.line)
     return guarding, found
 
 
 class _Open:
+    """A group that is open."""
+
     def __init__(self, names: set[bytes], absent: bytes, number: int, opening: Directive) -> None:
         self.tests = [(names, opening.line)]
-        self.included = [False]
+        self.including = 0
+        """How many of the tests have an include line behind them."""
         self.absent = absent
         self.number = number
-        self.defines: set[bytes] = set()
+        self.defined = b""
+        """The one macro that is defined in it."""
+        self.other = False
+        """Whether there is code in it, or a definition of another macro."""
         self.definitions = 0
         self.define: Directive | None = None
         """The last ``#define`` that is in no group within."""
 
+    def defines(self, name: bytes) -> None:
+        """A macro of that *name* is defined in the group."""
+        self.other = self.other or (self.defined or name) != name
+        self.defined = name
 
-def _code_between(text: Scan, first: int, last: int) -> bool:
-    """Whether there is code between two directives, by their numbers, other than directives."""
-    found = text.directives
-    return any(lexer.tokens(text.text[found[at].end : found[at + 1].start]) for at in range(first, last))
+    def take(self, inner: _Open) -> None:
+        """Count what is in the group *inner* as in this one."""
+        if inner.including:
+            self.including = len(self.tests)
+        if inner.defined:
+            self.defines(inner.defined)
+        self.other = self.other or inner.other
+        self.definitions += inner.definitions
 
 
 def _printed(define: Directive) -> bytes:
@@ -270,14 +278,14 @@ def included(text: bytes, enabled: Callable[[str], bool]) -> frozenset[str]:
         return enabled(name) if name.startswith("CONFIG_") else None
 
     found: set[str] = set()
-    stack: _Stack = []
+    branches = _Branches(known)
     for directive in scan(text).directives:
         if directive.name in directives.INCLUDES:
             header = directives.header(directive.rest)
-            if header is not None and all(counts for counts, _ in stack):
+            if header is not None and branches.count:
                 found.add(header.shown)
         else:
-            _turn(stack, directive, known)
+            branches.turn(directive)
     return frozenset(found)
 
 
@@ -285,30 +293,47 @@ def counting(text: bytes, known: Known) -> bytes:
     """What of *text* may count, without its conditions; of what is not *known*, every branch does."""
     scanned = scan(text)
     pieces: list[bytes] = []
-    stack: _Stack = []
+    branches = _Branches(known)
     start = 0
     for directive in scanned.directives:
         if directive.name in OPENING or directive.name in _ELSE or directive.name == b"endif":
-            if all(counts for counts, _ in stack):
+            if branches.count:
                 pieces.append(scanned.text[start : directive.start])
             start = directive.end
-            _turn(stack, directive, known)
-    if all(counts for counts, _ in stack):
+            branches.turn(directive)
+    if branches.count:
         pieces.append(scanned.text[start:])
     return b"".join(pieces)
 
 
-def _turn(stack: _Stack, directive: Directive, known: Known) -> None:
-    """Take one directive of a condition into account."""
-    if directive.name == b"endif":
-        if stack:
-            stack.pop()
-    elif directive.name in _ELSE:
-        if stack:
-            stack[-1] = stack[-1][1], stack[-1][1]
-    elif directive.name in OPENING:
-        holds = _holds(directive, known)
-        stack.append((True, True) if holds is None else (holds, not holds))
+class _Branches:
+    """The conditions that are open."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._open: list[tuple[bool, bool]] = []
+        """For each: may this branch count, may one that follows."""
+        self._dead = 0
+
+    @property
+    def count(self) -> bool:
+        """Whether what comes now may count."""
+        return not self._dead
+
+    def turn(self, directive: Directive) -> None:
+        """Take one directive of a condition into account."""
+        if directive.name in OPENING:
+            holds = _holds(directive, self._known)
+            self._enter((True, True) if holds is None else (holds, not holds))
+        elif self._open and (directive.name == b"endif" or directive.name in _ELSE):
+            now, later = self._open.pop()
+            self._dead -= not now
+            if directive.name != b"endif":
+                self._enter((later, later))
+
+    def _enter(self, branch: tuple[bool, bool]) -> None:
+        self._open.append(branch)
+        self._dead += not branch[0]
 
 
 def _holds(directive: Directive, known: Known) -> bool | None:

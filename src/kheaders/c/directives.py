@@ -14,7 +14,7 @@ from kheaders.patterns import pattern
 
 _LITERALS = lexer.COMMENT + b"|/|" + lexer.STRING + b"|" + lexer.CHARACTER
 _NEXT = pattern(
-    rb"(?:[^#%/\"']++|(?!%:)%|"
+    rb"(?:[^#%/\"']++|##|%:%:|(?!%:)%|"
     + _LITERALS
     + rb")*+(?:(#|%:)[ \t\f\v\0]*+(\w*+)((?:[ \t\f\v\0]*+<[^>\n]*+>)?+(?:[^\n/\"']++|"
     + _LITERALS
@@ -32,7 +32,7 @@ _MENTIONED = pattern(
 _HAS = pattern(
     rb"(?<![\w$])__has_include(?:_next)?+(?![\w$])(?:[ \t\f\v\0]*+\((?:"
     + _NAMED_TEXT
-    + rb"|[ \t\f\v\0]*+([\w$]*+))(?=[ \t\f\v\0]*+\))?+)?+"
+    + rb"|[ \t\f\v\0]*+([\w$]*+)[ \t\f\v\0]*+(\))?+))?+"
 )
 _MACRO = pattern(rb"([A-Za-z_$\x80-\xff][\w$\x80-\xff]*+)(.*+)", re.S)
 _PRAGMA = pattern(rb"(push_macro|pop_macro)[ \t\f\v\0]*+\([ \t\f\v\0]*+\"([^\"\n]*+)\"")
@@ -217,7 +217,7 @@ def named(directives: Iterable[Directive]) -> Named:
                 elif defines:
                     found.questions.append(b"")
                 elif not directive.name.endswith(b"def") and match[3] is not None:
-                    found.questions.append(match[3])
+                    found.questions.append(match[3] if match[4] else b"")
     return found
 
 

@@ -33,15 +33,19 @@ _INCLUDE = rb"(?:#|%:)[ \t\f\v\0]*+(?:include|include_next|import)[ \t\f\v\0]*+<
 _NAME = rb"[\w$\x80-\xff]++|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}"
 _TOKEN = b"|".join(
     (
-        rb"(?:[LU]|u8?+)(?:" + _LITERALS + b")",
+        rb"(?:[LU]|u8?+)" + STRING,
+        rb"[LUu]" + CHARACTER,
         rb"(?:[A-Za-z_$\x80-\xff]|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8})(?:" + _NAME + b")*+",
-        rb"\.?+[0-9](?:[eEpP][+-]|[\w.$\x80-\xff])*+",
+        rb"\.?+[0-9](?:[eEpP][+-]|[\w.\x80-\xff]|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8})*+",
         _LITERALS,
         rb"%:%:|\.\.\.|<<=|>>=|->|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||##|[-*/%+&^|]=|<[:%]|[:%]>|%:",
         rb"[^ \t\f\v\0\n]",
     )
 )
-_TOKENS = pattern(rb"(?:[ \t\f\v\0\n]++|" + COMMENT + b")*+(" + _TOKEN + rb"|\Z)")
+_SPACE = rb"[ \t\f\v\0\n]*+"
+_USUAL = rb"[A-Za-z_]\w*+(?![\"'$\\\x80-\xff])|[(){};,\[\]]|\*(?!=)|=(?!=)|->|\.(?![.0-9])"
+"""Most tokens of C: the same as by _TOKEN, found in half the time."""
+_TOKENS = pattern(_SPACE + b"(?:(?:" + COMMENT + b")" + _SPACE + b")*+(" + _USUAL + b"|" + _TOKEN + rb"|\Z)")
 _PIECES = pattern(rb"\n|[ \t\f\v\0]++|" + COMMENT + b"|" + _INCLUDE + b"|" + _TOKEN)
 _PARTS = pattern(rb"%:|#|\w+|<[^>]*>|[ \t\f\v\0]+")
 _RUNS = pattern(rb"(?:[ \t\f\v\0\n]++|" + COMMENT + b")++|" + _TOKEN)
@@ -109,7 +113,9 @@ def logical(raw: bytes) -> Logical:
         done = end
         at.append(start - removed)
         removed += end - start
-        splices += raw[start] == 0x5C
+        if raw[start] == 0x5C:
+            # clang takes "\n\r" away as one, and counts it as two, unless another line feed follows
+            splices += 2 if raw[end - 2 : end] == b"\n\r" and raw[end : end + 1] != b"\n" else 1
         lost.append(removed)
         lines.append(splices)
     parts.append(raw[done:])
@@ -159,6 +165,12 @@ def tokens(text: bytes) -> list[bytes]:
         spelled = DIGRAPHS.get
         return [spelled(token, token) for token in found]
     return found
+
+
+def has_tokens(text: bytes, start: int, end: int) -> bool:
+    """Whether there are tokens between two offsets of a logical *text*, neither of which lies in a comment."""
+    found = _TOKENS.match(text, start, end)
+    return found is not None and bool(found[1])
 
 
 def pieces(raw: bytes) -> Iterator[Token]:

@@ -220,7 +220,7 @@ def _probe(argv: tuple[str, ...], identity: str) -> Compiler:
     kind = "zig" if argv[1:] == ("clang",) else "clang"
     options: tuple[str, ...] = (_NO_CONFIG,)
     probe = _asked(argv, *options, *compile_it, input=_PROBE)
-    if probe.returncode:  # a version that does not know the word
+    if probe.returncode or _NO_CONFIG in probe.errors:  # a version that does not know the word, or has no use for it
         options = ()
         probe = _asked(argv, *compile_it, input=_PROBE)
     if probe.returncode:

@@ -8,8 +8,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from kheaders.clang.arguments import read
 from kheaders.clang.environment import cleaned
 from kheaders.clang.find import Compiler
+from kheaders.clang.flags import redefined
 from kheaders.clang.output import instead_of_object, order_of
 from kheaders.errors import CompilerError, ToolMissing, ToolTimeout
 from kheaders.run import started
@@ -108,19 +110,9 @@ def begun(
     path = str(job.source)
     # clang would take a name that starts with one of these for an option, or for a file with options
     source = "-" if from_memory else f"./{path}" if path.startswith(("-", "@")) else path
-    argv = [
-        *compiler.command,
-        "-fno-crash-diagnostics",
-        *flags,
-        *job.arguments(),
-        *job.last.flags,
-        *mode,
-        "-x",
-        "c",
-        source,
-        "-o",
-        "-",
-    ]
+    own = job.arguments()
+    words = [*flags, *redefined(flags, read(own)), *own, *job.last.flags]
+    argv = [*compiler.command, "-fno-crash-diagnostics", *words, *mode, "-x", "c", source, "-o", "-"]
     text = job.source if isinstance(job.source, bytes) else None
 
     def finish() -> Result:

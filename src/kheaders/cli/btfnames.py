@@ -17,15 +17,17 @@ _KINDS = {"fwd": "struct", "func": "function", "enum64": "enum"}
 
 
 def layout(args: argparse.Namespace, context: Context, name: str, tag: str) -> int:
-    """Print the layout of each record of that name."""
+    """Print the layout of each record of that name, and of which kernel it is."""
     from kheaders.btf import pahole
 
-    btf = context.btf(args.btf)
-    found = context.layouts(f"{tag} {name}" if tag else name, btf=btf, cacheline=args.cacheline)
+    title = f"{tag} {name}" if tag else name
+    found = context.layout(title, blob=args.blob, btf=args.btf, cacheline=args.cacheline)
     if args.json:
-        output.say_json({"name": name, "btf": btf.name, "layouts": [pahole.as_dict(layout) for layout in found]})
+        layouts = [pahole.as_dict(layout) for layout in found.layouts]
+        output.say_json({"name": name, **output.whose(found.kernel, found.file), "btf": found.file, "layouts": layouts})
     else:
-        output.say("\n".join(pahole.as_text(btf, layout) for layout in found).rstrip("\n"))
+        output.say(f"{output.source_line(found.kernel, found.file)}:")
+        output.say("\n".join(pahole.as_text(found.btf, layout) for layout in found.layouts).rstrip("\n"))
     return 0
 
 
@@ -44,15 +46,35 @@ def definition(args: argparse.Namespace, context: Context, name: str) -> int:
     from kheaders.btf.cprint.vmlinux import alone
 
     btf = context.btf(args.btf)
-    items = [(kind, alone(btf, type_id)) for type_id, kind in _found(btf, name, args.kind)]
+    kernel = context.btf_identity(btf)
+    found = [
+        (kind, alone(btf, type_id), *_remark(btf, type_id, name)) for type_id, kind in _found(btf, name, args.kind)
+    ]
+    items = [(word or kind, text, remark) for kind, text, word, remark in found]
     if args.json:
         facts = {"name": name, "file": btf.name, "line": 0, "value": None, "reason": "", "owner": ""}
-        output.say_json({"name": name, "items": [{**facts, "kind": kind, "text": text} for kind, text in items]})
+        told = [{**facts, "kind": kind, "text": text, "remark": remark} for kind, text, remark in items]
+        output.say_json({"name": name, **output.whose(kernel, btf.name), "items": told})
         return 0
-    for number, (kind, text) in enumerate(items):
-        output.say(f"{chr(10) if number else ''}{output.shown(btf.name)}: {kind} {name}")
+    output.say(f"{output.source_line(kernel, btf.name)}:")
+    for number, (kind, text, remark) in enumerate(items):
+        why = f" ({remark})" if remark else ""
+        output.say(f"{chr(10) if number else ''}{output.shown(btf.name)}: {kind} {name}{why}")
         output.say(text.rstrip("\n"))
     return 0
+
+
+def _remark(btf: Btf, type_id: int, name: str) -> tuple[str, str]:
+    """The word for a helper, and whether BPF programs may call a function; empty for anything else."""
+    from kheaders.btf import calls
+    from kheaders.btf.kinds import Kind
+
+    if btf.kind(type_id) is not Kind.FUNC:
+        return "", ""
+    number = calls.helper_number(btf, name)
+    if number is not None:
+        return "helper", calls.helper_remark(number)
+    return "", calls.REMARKS[calls.callable_from_bpf(btf, type_id)]
 
 
 def _found(btf: Btf, name: str, kinds: Sequence[str] | None) -> list[tuple[int, str]]:

@@ -101,6 +101,12 @@ def _tell(args: argparse.Namespace, context: Context, compiled: Compiled, destin
     if compiled.release != context.kernel.release and not context.named:
         runs = "this machine runs" if context.kernel.running else "asked for was"
         output.note(f"compiled with headers of {compiled.release}; {runs} {context.kernel.release}")
+    elif not args.core and (stood_for := context.stand_in(compiled.release)) is not None:
+        output.note(
+            f"compiled with headers of {compiled.release}, a stand-in: members lie as in that kernel, and may lie "
+            f"elsewhere in {stood_for}, which runs here; build the blob (kheaders blob build --kernel "
+            f"{compiled.release}) and compile with --core, which has each access moved"
+        )
     if args.verbose:
         if compiled.why_not_slice:
             output.note(f"not from a slice: {compiled.why_not_slice}")

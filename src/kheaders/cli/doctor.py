@@ -113,10 +113,11 @@ def _answer(answer: Examined, report: Report, verbose: int) -> Row:
 
 
 def _short(reason: str, verbose: int) -> str:
-    """A reason without the end of a long list, unless all is wanted."""
-    if verbose or len(reason) <= LONGEST:
+    """A reason without the end of a long list, unless all is wanted; what is no list is told to its end."""
+    head, comma, _ = reason[:LONGEST].rpartition(", ")
+    if verbose or len(reason) <= LONGEST or not comma:
         return reason
-    return f"{reason[:LONGEST].rpartition(' ')[0].rstrip(',')} ... (all of it with -v)"
+    return f"{head} ... (all of it with -v)"
 
 
 def _closing(report: Report) -> str:

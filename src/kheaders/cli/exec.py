@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from kheaders.cli import options, output
-from kheaders.errors import BlobError, KheadersError, StoreError, UsageError
+from kheaders.errors import KheadersError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +59,7 @@ def _attend(args: argparse.Namespace, command: list[str]) -> int:
     context = options.context(args)
     blob, lack = _blob(context, args.blob)
     try:
+        context = context.of_blob(blob) if blob is not None else context  # the tool gets nothing of another kernel
         headers, why = _headers(context)
         btf = context.kernel.btf if str(context.sysroot) != "/" else None  # elsewhere tools find it by themselves
         with _directory(context) as (directory, obstacle):
@@ -108,11 +109,9 @@ def _blob(context: Context, named: str | None) -> tuple[Blob | None, str]:
     """The blob, or why there is none; one that the user named must be good."""
     try:
         return context.blob(named), ""
-    except BlobError as error:
+    except KheadersError as error:
         if named is not None:
             raise
-        return None, str(error)
-    except KheadersError as error:
         return None, str(error)
 
 

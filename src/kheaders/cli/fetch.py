@@ -60,7 +60,12 @@ def run(args: argparse.Namespace) -> int:
     if args.verbose:
         for package in fetched.packages:
             output.say(f"  {package}")
-    if fetched.stand_in:
-        output.say(f"These are a stand-in: they belong to another kernel than {kernel.release}.")
-    output.say(f"To use them: kheaders compile {' '.join([*use, ''])}PROGRAM.bpf.c")
+    options_of_use = " ".join([*use, ""])
+    if fetched.stand_in and fetched.srcarch == kernel.srcarch:
+        output.say(f"These are a stand-in: they belong to another kernel than {kernel.release}, whose members may lie")
+        output.say("elsewhere. To use them, with each access moved to where the member lies (CO-RE):")
+        output.say(f"  kheaders blob build {options_of_use}".rstrip())
+        output.say(f"  kheaders compile --core -g {options_of_use}PROGRAM.bpf.c")
+    else:
+        output.say(f"To use them: kheaders compile {options_of_use}PROGRAM.bpf.c")
     return 0

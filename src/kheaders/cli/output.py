@@ -11,6 +11,22 @@ from kheaders.errors import CompileFailed, HeadersNotFound, KheadersError, Store
 
 if TYPE_CHECKING:
     from kheaders.headers.chain import Found
+    from kheaders.identity import Identity
+
+
+def whose(kernel: Identity, file: str) -> dict[str, Any]:
+    """What an answer in JSON says of the kernel that it is about."""
+    return {"release": kernel.release, "srcarch": kernel.srcarch, "from": file}
+
+
+def source_line(kernel: Identity, file: str) -> str:
+    """The kernel that an answer is about, and the file that it is from, for people."""
+    return shown(f"kernel {kernel.kernel}, from {file}" if kernel.release else f"from {file}")
+
+
+def comment(kernel: Identity, file: str) -> str:
+    """The same as a line of C."""
+    return f"/* {source_line(kernel, file).replace('*/', '* /')} */\n"
 
 
 def say(text: str) -> None:

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from kheaders.cli import btfnames, options, output
 from kheaders.errors import BlobError, UsageError
+from kheaders.interface.shelf import identity
 
 if TYPE_CHECKING:
     from kheaders.interface.lookup import Item
 
 DESCRIPTION = """\
 Tell what a name is: each struct, union, enum, enumeration constant, typedef, function, inline function, variable and
-macro of that name, with header, line and text, from the kernel's blob. Macros and constants come with their value, as
-the compiler computes it. Types that no header declares, and layouts, come from the kernel's BTF, for which no blob is
-needed."""
+macro of that name, with header, line and text, from the kernel's blob; of a function, whether BPF programs may call
+it. Macros and constants come with their value, as the compiler computes it. Types that no header declares, and layouts,
+come from the kernel's BTF, for which no blob is needed. The first line names the kernel, and the file that was read."""
 
 EPILOG = """\
 examples:
@@ -30,11 +31,13 @@ examples:
   kheaders show struct sk_buff --layout        offsets, sizes, holes and cache lines of its members
   kheaders show nf_conn --layout --btf nf_conntrack.ko
 
---json: name, items (kind, name, file, line, text, value, reason, owner);
-        with --layout: name, btf, layouts
+--json: name, release and srcarch of the kernel, from (the blob or BTF), items
+        (kind, name, file, line, text, value, reason, owner, remark: whether
+        BPF programs may call a function);
+        with --layout: name, release, srcarch, from, btf, layouts
 """
 
-KINDS = ("struct", "union", "enum", "constant", "typedef", "function", "inline", "variable", "macro")
+KINDS = ("struct", "union", "enum", "constant", "typedef", "function", "inline", "variable", "macro", "helper")
 _NAMES = {"prototype": "function"}
 
 
@@ -69,11 +72,16 @@ def run(args: argparse.Namespace) -> int:
     if args.layout:
         return btfnames.layout(args, context, name, tag)
     if args.btf is not None:
+        context.hold(blob=args.blob, btf=args.btf)
         return btfnames.definition(args, context, name)
+    mine = True
     try:
-        items = context.show(name, blob=args.blob, values=not args.no_value, users=args.users)
+        with context.blob(args.blob) as opened:
+            whose, path, mine = identity(opened), opened.path, context.is_of(opened)
+        items = context.show(name, blob=path, values=not args.no_value, users=args.users)
     except BlobError:
-        if args.users or not btfnames.known(context, name, args.kind):
+        # what the headers of another kernel lack says nothing of this one's types
+        if args.users or not mine or not btfnames.known(context, name, args.kind):
             raise
         return btfnames.definition(args, context, name)
     chosen = [item for item in items if not args.kind or _kind(item) in args.kind]
@@ -81,8 +89,11 @@ def run(args: argparse.Namespace) -> int:
         kinds = ", ".join(dict.fromkeys(_kind(item) for item in items))
         raise BlobError(f"{name!r} is no {' or '.join(args.kind)}", f"it is: {kinds}")
     if args.json:
-        output.say_json({"name": name, "items": [_facts(item) for item in chosen]})
-    elif args.users:
+        told = [_facts(item) for item in chosen]
+        output.say_json({"name": name, **output.whose(whose, str(path)), "items": told})
+        return 0
+    output.say(f"{output.source_line(whose, str(path))}:")
+    if args.users:
         _list(chosen, name)
     else:
         _print(chosen)
@@ -113,6 +124,7 @@ def _facts(item: Item) -> dict[str, object]:
         "value": item.value,
         "reason": item.reason,
         "owner": item.owner,
+        "remark": item.remark,
     }
 
 
@@ -131,7 +143,7 @@ def _print(items: Sequence[Item]) -> None:
             output.say("")
         what = f"{_kind(item)} {item.name}" + (f" of enum {item.owner}" if item.owner else "")
         value = f" = {_value(item)}" if item.value is not None else ""
-        _heading(f"{item.file}:{item.line}", f"{what}{value}", item.reason, colours)
+        _heading(f"{item.file}:{item.line}", f"{what}{value}", item.reason or item.remark, colours)
         _text(item.text, colours)
 
 

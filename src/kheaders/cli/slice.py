@@ -6,6 +6,7 @@ import argparse
 import os
 
 from kheaders.cli import objectfile, options, output, source
+from kheaders.interface.shelf import identity
 
 DESCRIPTION = """\
 Print the slice of a program: the declarations and macros of the kernel that it needs, as C, cut from the kernel's blob.
@@ -19,9 +20,10 @@ examples:
   kheaders slice prog.bpf.c -o vmlinux.h       for a libbpf program that includes vmlinux.h
   kheaders slice -DDEBUG --blob 6.1.kheaders --btf vmlinux -o vmlinux.h prog.bpf.c
 
---json: lines, declarations, macros, includes (the include lines that the slice
-        stands for), unknown (those that the kernel has no header for), failed,
-        and text, or path with -o
+--json: release and srcarch of the kernel, from (the blob), lines, declarations,
+        macros, includes (the include lines that the slice stands for), unknown
+        (those that the kernel has no header for), failed, and text, or path
+        with -o
 """
 
 
@@ -41,22 +43,27 @@ def run(args: argparse.Namespace) -> int:
     if args.output != "-":
         source.check_destination(args.output, args.source)
     program = source.standard_input() if args.source == "-" else args.source
-    piece = options.context(args).slice(
+    context = options.context(args)
+    with context.blob(args.blob) as opened:
+        kernel, path = identity(opened), str(opened.path)
+    piece = context.slice(
         program,
         defines=args.defines,
         includes=args.includes,
-        blob=args.blob,
+        blob=path,
         core=args.core,
         types=args.types,
         btf=args.btf,
     )
+    head = output.comment(kernel, path).encode()
     if args.output != "-":
-        objectfile.write(args.output, piece.text)
+        objectfile.write(args.output, head + piece.text)
     if args.json:
         where = {"path": os.path.abspath(args.output)} if args.output != "-" else {}
         text = {} if where else {"text": piece.text.decode("utf-8", "replace")}
         output.say_json(
             {
+                **output.whose(kernel, path),
                 "lines": piece.lines,
                 "declarations": len(piece.declarations),
                 "macros": len(piece.macros),
@@ -68,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             }
         )
     elif args.output == "-":
-        output.say_bytes(piece.text)
+        output.say_bytes(head + piece.text)
     for path, reason in piece.failed:
         output.note(f"{path} cannot be included: {reason}")
     if args.verbose:

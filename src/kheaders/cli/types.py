@@ -32,7 +32,10 @@ def run(args: argparse.Namespace) -> int:
     """Print or write."""
     if args.output != "-":
         source.check_destination(args.output, args.btf or "")
-    text = "".join(options.context(args).types(args.name or None, btf=args.btf)).encode()
+    context = options.context(args)
+    btf = context.btf(args.btf)
+    head = output.comment(context.btf_identity(btf), btf.name)
+    text = "".join((head, *context.types(args.name or None, btf=btf))).encode()
     if args.output != "-":
         objectfile.write(args.output, text)
     else:

@@ -5,6 +5,7 @@ PYTHONPATH, KHEADERS_EXEC_BLOB                     bcc from Python: programs com
 BPFTRACE_KERNEL_SOURCE, BPFTRACE_KERNEL_BUILD      bpftrace: a directory for the script, else the tree
 KHEADERS_CFLAGS                                    flags for clang, quoted for a shell, for builds that take them
 BPFTRACE_BTF, VMLINUX_BTF                          the kernel's BTF, where another directory stands for /
+CPATH, C_INCLUDE_PATH, CCC_OVERRIDE_OPTIONS ...    are taken away: they change which headers a clang reads
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from kheaders.clang.environment import HEADERS
 from kheaders.consumers import bcc, bpftrace
 from kheaders.errors import KheadersError
 
@@ -73,7 +75,7 @@ def surround(
 
     Without a directory scripts of bpftrace get the tree, and nothing is told of programs of bcc. *headers* and *blob*
     are what there is. *places* are settings of the store for the kheaders within the tool. What the user has set in
-    *environ* by himself stays as it is. Raises StoreError.
+    *environ* by himself stays as it is, but for what changes the headers that clang reads. Raises StoreError.
     """
     more: dict[str, str] = {}
     remarks: list[str] = []
@@ -92,7 +94,11 @@ def surround(
             remarks.append(f"not from a slice: {why}")
         else:
             more.update(dict.fromkeys(bpftrace.VARIABLES, str(place)))
-    env = {**more, **environ}
+    # what would bring other headers than those that were verified to a clang that the tool runs
+    dropped = [name for name in HEADERS if environ.get(name)]
+    if dropped:
+        remarks.append(f"not passed on, since it changes what headers are read: {', '.join(dropped)}")
+    env = {**more, **{name: value for name, value in environ.items() if name not in HEADERS}}
     if blob is not None:
         env[bcc.BLOB] = os.path.abspath(blob.path)
         if notes is not None:

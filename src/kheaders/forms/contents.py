@@ -106,6 +106,10 @@ class Contents:
                 self._changed.notify_all()
             return
         with self._changed:
+            if headers.files is not self._growing:  # a tree below other directories was moved
+                self._directories = {""}
+                for path in headers.files:
+                    self._add_directories(path)
             for path in headers.links:
                 self._add_directories(path)
             self._growing, self._headers = headers.files, headers

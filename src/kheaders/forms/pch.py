@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from kheaders.clang import arguments
 from kheaders.clang.find import Compiler
-from kheaders.clang.flags import Architecture, architecture, pch_flags, version_of
+from kheaders.clang.flags import Architecture, architecture, pch_flags
 from kheaders.clang.job import Job
 from kheaders.clang.overlay import anonymous_files, overlay
 from kheaders.forms.pchnames import FORMAT, Names
@@ -107,9 +107,8 @@ class PchForm:
 
     def flags(self, compiler: Compiler, index: str, layer: int = -1) -> list[str]:
         """Flags for *compiler*, which finds the overlay at *index*, and takes what is in that *layer*."""
-        version = version_of(self.release)
         place = self.places[layer]
-        return [*pch_flags(self._arch, STUBS, place, compiler.include, version), "-ivfsoverlay", index]
+        return [*pch_flags(self._arch, STUBS, place, compiler.include), "-ivfsoverlay", index]
 
     def missing(self, program: Program, own: Sequence[str] = ()) -> list[str]:
         """Names in include lines of *program* that neither the PCH nor the compiler (*own*) has."""

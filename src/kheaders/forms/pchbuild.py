@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from kheaders.c.include_path import Resolver
@@ -22,7 +22,7 @@ from kheaders.errors import FormError, VerificationError
 from kheaders.forms.closure import Closure
 from kheaders.forms.memory import MemoryForm
 from kheaders.forms.pch import layer_name, layer_names
-from kheaders.forms.pchnames import ALWAYS, Names, index
+from kheaders.forms.pchnames import ALWAYS, WORDS, Names, index
 from kheaders.forms.popular import popular
 from kheaders.forms.served import Served, flags_for
 from kheaders.headers.headerset import HeaderSet
@@ -86,7 +86,7 @@ def build(setting: Setting, wanted: Sequence[str] = (), progress: Callable[[str]
             return told, index(told.stdout, resolver, root, setting.texts, search, left_out, layers)
 
         # The preprocessor and what reads its output are done before the compiler is, where there are two processors.
-        stack = _Stack(setting, served, asked)
+        stack = _Stack(setting, served, asked, saved=_saved(setting, search, asked))
         stack.start()
         try:
             told, found = names(asked)
@@ -124,7 +124,10 @@ def chain(setting: Setting, base: Names, places: Sequence[str], wanted: Sequence
         MemoryForm(setting.headers).serve(setting.compiler, _umbrella([*base.umbrella, *wanted])) as whole,
     ):
         flags = flags_for(setting.headers, root, setting.compiler)
-        stack = _Stack(setting, Served((*flags, *files.flags), files.pass_fds), [[*wanted]], places)
+        saved = _macros_saved(
+            (setting.texts(path) for path in covered), (setting.texts(path) for path in reached if path not in covered)
+        )
+        stack = _Stack(setting, Served((*flags, *files.flags), files.pass_fds), [[*wanted]], places, iter([saved]))
         stack.start()
         try:
             # The preprocessor cannot go on from a PCH, so it is given all of it.
@@ -148,7 +151,12 @@ class _Stack(threading.Thread):
     """
 
     def __init__(
-        self, setting: Setting, served: Served, layers: Sequence[Sequence[str]], places: Sequence[str] = ()
+        self,
+        setting: Setting,
+        served: Served,
+        layers: Sequence[Sequence[str]],
+        places: Sequence[str] = (),
+        saved: Iterator[bytes] | None = None,
     ) -> None:
         super().__init__(name="kheaders-pch")
         self.layers: list[list[str]] = []
@@ -159,6 +167,7 @@ class _Stack(threading.Thread):
         self._served = served
         self._asked = layers
         self._below = places
+        self._saved = saved or iter(())
         self._made: list[bytes] = []
         self._error: BaseException | None = None
 
@@ -173,14 +182,15 @@ class _Stack(threading.Thread):
         try:
             for number, names in enumerate(self._asked):
                 last = number == len(self._asked) - 1
+                saved = next(self._saved, b"")
                 if names or (last and not self._made):
-                    self._add(list(names))
+                    self._add(list(names), saved)
         except BaseException as error:
             self._error = error
 
-    def _add(self, names: list[str]) -> None:
+    def _add(self, names: list[str], saved: bytes) -> None:
         while True:
-            made, data = self._compile(names)
+            made, data = self._compile(names, saved)
             if made.returncode == 0:
                 break
             failed = _failed(made.errors, names)
@@ -191,7 +201,7 @@ class _Stack(threading.Thread):
         self.layers.append(names)
         self._made.append(data)
 
-    def _compile(self, names: Sequence[str]) -> tuple[Completed, bytes]:
+    def _compile(self, names: Sequence[str], saved: bytes) -> tuple[Completed, bytes]:
         setting, served = self._setting, self._served
         flags = list(served.flags)
         with (
@@ -209,13 +219,42 @@ class _Stack(threading.Thread):
                 # Into a file: what reads the preprocessor's output meanwhile leaves this thread little time for a pipe.
                 done = run(
                     argv,
-                    input=_umbrella(names),
+                    input=_umbrella(names) + saved,
                     output=output["made"],
                     environ=cleaned(),
                     pass_fds=fds,
                     check=False,
                 )
             return done, os.pread(output["made"], os.fstat(output["made"]).st_size, 0)
+
+
+def _saved(setting: Setting, search: tuple[str, ...], layers: Sequence[Sequence[str]]) -> Iterator[bytes]:
+    """What ends each layer (:func:`_macros_saved`); it is found out when it is asked for."""
+    before: dict[str, bytes] = {}
+    for number in range(len(layers)):
+        names = [name for layer in layers[: number + 1] for name in layer]
+        reached = Closure(_umbrella(names), (), (ALWAYS,)).texts(setting.headers, search)
+        yield _macros_saved(before.values(), (text for path, text in reached.items() if path not in before))
+        before = dict(reached)
+
+
+def _macros_saved(below: Iterable[bytes], added: Iterable[bytes]) -> bytes:
+    """Lines that write the macros of the layers *below*, which the texts *added* mention, into the layer of these.
+
+    In a PCH on top of another, clang until 19 forgets that the name of a function-like macro of the lower one is a
+    macro, if the upper one uses it for something else: hlist_entry is a macro of linux/list.h, and a member in
+    linux/perf_event.h. A macro that is restored is written anew. To restore one that is not defined does nothing.
+    """
+    known: set[bytes] = set()
+    for text in below:
+        known.update(text.translate(WORDS).split())
+    if not known:
+        return b""
+    used: set[bytes] = set()
+    for text in added:
+        used.update(text.translate(WORDS).split())
+    names = sorted(name for name in known & used if not name[:1].isdigit())
+    return b"".join(b'#pragma push_macro("%s")\n#pragma pop_macro("%s")\n' % (name, name) for name in names)
 
 
 def _resolver(setting: Setting) -> tuple[Resolver, tuple[str, ...]]:

@@ -16,4 +16,7 @@ def private_files(headers: HeaderSet, final: str) -> dict[str, bytes]:
     shown = {f"{final}/{path}": f"{final}/{PRIVATE}/{path}" for path in rewritten}
     aliases = {alias: path for alias, path in headers.aliases.items() if path in rewritten}
     shown.update({f"{final}/{alias}": f"{final}/{PRIVATE}/{path}" for alias, path in aliases.items()})
-    return {OVERLAY: overlay(shown), **{f"{PRIVATE}/{path}": data for path, data in rewritten.items()}}
+    return {
+        OVERLAY: overlay(dict(sorted(shown.items()))),
+        **{f"{PRIVATE}/{path}": data for path, data in rewritten.items()},
+    }

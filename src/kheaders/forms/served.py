@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kheaders.clang.find import Compiler
-from kheaders.clang.flags import architecture, header_flags, version_of
+from kheaders.clang.flags import architecture, header_flags
+from kheaders.clang.overlay import anonymous_files
 from kheaders.errors import VerificationError
 
 if TYPE_CHECKING:
@@ -34,6 +36,17 @@ class Form(Protocol):
         ...
 
 
+@contextmanager
+def before_program(served: Served, text: bytes) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """Flags and descriptors with which the compiler reads *text* after the headers of *served*. Raises StoreError."""
+    if not text:
+        yield served.flags, served.pass_fds
+        return
+    with anonymous_files({"text": text}) as files:
+        descriptor = files["text"]
+        yield (*served.flags, "-include", f"/proc/self/fd/{descriptor}"), (*served.pass_fds, descriptor)
+
+
 def flags_for(headers: HeaderSet | Identity, root: str, compiler: Compiler) -> list[str]:
     """The flags for headers that *compiler* finds below *root*."""
     if headers.srcarch is None:
@@ -42,7 +55,7 @@ def flags_for(headers: HeaderSet | Identity, root: str, compiler: Compiler) -> l
             "they lack include/generated/autoconf.h; run 'kheaders doctor'",
         )
     arch = architecture(headers.srcarch, headers.config)
-    return header_flags(arch, root, compiler.include, version_of(headers.release))
+    return header_flags(arch, root, compiler.include)
 
 
 class Identity(Protocol):

@@ -14,14 +14,7 @@ from contextlib import contextmanager
 from kheaders.c.include_path import IncludeSearch
 from kheaders.clang import diagnostics
 from kheaders.clang.find import Compiler
-from kheaders.clang.flags import (
-    Architecture,
-    architecture,
-    include_directories,
-    slice_flags,
-    version_of,
-    vmlinux_flags,
-)
+from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags, vmlinux_flags
 from kheaders.clang.overlay import Virtual, promised_files, virtual_files
 from kheaders.errors import BlobError
 from kheaders.forms.served import Served
@@ -46,11 +39,12 @@ class SliceForm:
         self.blob = blob
         self._rework = rework
         self.last: Slice | None = None
+        self.tail = b""
+        """What the compiler reads after the slice, and before the program."""
         meta = blob.meta
         try:
             config = frozenset(str(option).encode() for option in meta["config"])
             self._arch: Architecture = architecture(str(meta["srcarch"]), config)
-            self._version = version_of(meta["release"])
         except KeyError as error:
             raise BlobError(f"{blob.path}: is damaged (metadata {error})", "build it again") from error
 
@@ -100,7 +94,7 @@ class SliceForm:
     def present(self, piece: Slice, compiler: Compiler) -> Iterator[Served]:
         """Make *piece* readable for *compiler* for the time of the body. Raises StoreError."""
         texts = {path: piece.stubs.get(name, b"") for path, name in _stubs(piece).items()}
-        texts[TEXT] = piece.first
+        texts[TEXT] = piece.first + self.tail
         with virtual_files(texts) as files:
             yield self._served(compiler, files)
 
@@ -113,7 +107,7 @@ class SliceForm:
         with promised_files(TEXT) as (files, keep):
 
             def give(piece: Slice) -> bool:
-                return not any(piece.stubs.values()) and keep(piece.first, _stubs(piece))
+                return not any(piece.stubs.values()) and keep(piece.first + self.tail, _stubs(piece))
 
             yield self._served(compiler, files), give
 
@@ -122,21 +116,19 @@ class SliceForm:
         """Make *piece* readable as the header that the program includes by one of *names*. Raises StoreError."""
         texts = dict.fromkeys(_stubs(piece), b"")
         texts.update({os.path.normpath(f"{STUBS}/{name}"): piece.first for name in names})
-        with vmlinux_served(texts, self._arch, compiler, self._version) as served:
+        with vmlinux_served(texts, self._arch, compiler) as served:
             yield served
 
     def _served(self, compiler: Compiler, files: Virtual) -> Served:
-        flags = slice_flags(self._arch, STUBS, TEXT, compiler.include, self._version)
+        flags = slice_flags(self._arch, STUBS, TEXT, compiler.include)
         return Served((*flags, *files.flags), files.pass_fds)
 
 
 @contextmanager
-def vmlinux_served(
-    texts: Mapping[str, bytes], arch: Architecture, compiler: Compiler, version: tuple[int, int] | None = None
-) -> Iterator[Served]:
+def vmlinux_served(texts: Mapping[str, bytes], arch: Architecture, compiler: Compiler) -> Iterator[Served]:
     """Serve *texts*, by path below STUBS, to a program that includes ``vmlinux.h``. Raises StoreError."""
     with virtual_files(texts) as files:
-        flags = vmlinux_flags(arch, STUBS, compiler.include, version)
+        flags = vmlinux_flags(arch, STUBS, compiler.include)
         yield Served((*flags, *files.flags), files.pass_fds)
 
 

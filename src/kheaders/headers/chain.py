@@ -11,7 +11,7 @@ from kheaders.archive import Limits
 from kheaders.errors import HeadersNotFound, KheadersError
 from kheaders.headers.headerset import HeaderSet, Watch
 from kheaders.headers.verify import Check, Verdict, verify_identity
-from kheaders.kernel import Kernel, named
+from kheaders.kernel import MACHINES, Kernel, named
 from kheaders.sources.candidate import ArchiveContent, Candidate, Rejection, Request, Source, TreeContent
 from kheaders.store import Entry, Store
 
@@ -19,18 +19,6 @@ if TYPE_CHECKING:
     from kheaders.kconfig import KConfig
 
 RECORD = "verdict"
-
-MACHINES = {
-    "x86": "x86_64",
-    "arm64": "aarch64",
-    "arm": "armv7l",
-    "riscv": "riscv64",
-    "s390": "s390x",
-    "powerpc": "ppc64le",
-    "loongarch": "loongarch64",
-    "mips": "mips64",
-}
-"""SRCARCH → the usual machine of that architecture."""
 
 
 class Approver(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -31,6 +32,9 @@ ARCH_OPTIONS = {
 PRIVATE = ".bpf"
 """What kheaders adds to a tree lies there; it is no header, and an archive made of such a tree is read without it."""
 
+_KCONFIG = "/include/linux/kconfig.h"
+_AUTOCONF = "/include/generated/autoconf.h"
+_OF_TREE = re.compile(r"include/|arch/[^/]+/include/")
 _FILE_LIMIT = 16 << 20
 _ALIAS_LIMIT = 100_000
 
@@ -53,7 +57,9 @@ class HeaderSet(Mapping[str, bytes]):
     ) -> HeaderSet:
         """Read an archive, compressed or not, straight into memory. Raises ArchiveError.
 
-        *watch* is called with the path of each file that has just been read, and with the mapping that it is in.
+        A tree that lies below other directories (``usr/src/linux-headers-R``, ``kernel-devel``) is taken from there,
+        and one of two parts (Debian's ``…-common``) is put together; links become the files that they lead to. *watch*
+        is called with the path of each file that has just been read, and with the mapping that it is in.
         """
         files = Texts()
         links: dict[str, str] = {}
@@ -64,7 +70,9 @@ class HeaderSet(Mapping[str, bytes]):
                     watch(member.path, files)
         if not files:
             raise ArchiveError(f"{name}: holds no header", "name an archive made by the kernel or by kheaders")
-        return cls(files, links, name=name)
+        whole = cls(files, links, name=name)
+        layers = () if whole.is_rooted else _layers_below(whole)
+        return cls(_moved(whole, layers), name=name) if layers else whole
 
     @classmethod
     def from_trees(cls, layers: tuple[Path, ...], srcarch: str | None = None, *, name: str = "") -> HeaderSet:
@@ -187,6 +195,11 @@ class HeaderSet(Mapping[str, bytes]):
         return tuple(sorted({p.split("/", 2)[1] for p in self._files if p.startswith("arch/") and p.count("/") > 1}))
 
     @property
+    def is_rooted(self) -> bool:
+        """Whether ``include`` lies where it must, and not below another directory."""
+        return any(path.startswith("include/") for path in (*self._files, *self.links))
+
+    @property
     def size(self) -> int:
         """Bytes of all files."""
         return sum(map(len, self._files.values()))
@@ -227,6 +240,10 @@ class Texts(Mapping[str, bytes]):
     def __len__(self) -> int:
         return len(self._texts)
 
+    def take(self, path: str, other: Texts, theirs: str) -> None:
+        """Have at *path* what *other* has at *theirs*, without cutting it out."""
+        self._texts[path] = other._texts[theirs]
+
     def zeroed(self) -> list[str]:
         """The files that hold a byte of zero, which no header does."""
         return [
@@ -234,6 +251,42 @@ class Texts(Mapping[str, bytes]):
             for path, text in self._texts.items()
             if (b"\0" in text if isinstance(text, bytes) else text.whole.find(0, text.start, text.end) >= 0)
         ]
+
+
+def _layers_below(headers: HeaderSet) -> tuple[str, ...]:
+    """The directories of an archive whose ``include`` make a tree, the one that wins last; none where none has one.
+
+    Raises ArchiveError where several have.
+    """
+    known = [*headers.files, *headers.aliases]
+    whole = sorted({path.removesuffix(_KCONFIG) for path in known if path.endswith(_KCONFIG)})
+    made = sorted({path.removesuffix(_AUTOCONF) for path in known if path.endswith(_AUTOCONF)})
+    # what a link leads to is there twice
+    whole, made = ([place for place in places if not _is_link(headers, place)] for places in (whole, made))
+    if len(whole) > 1 or len(made) > 1:
+        several = whole if len(whole) > 1 else made
+        raise ArchiveError(
+            f"{headers.name}: holds the headers of more than one kernel, below {', '.join(several[:4])}",
+            "name an archive of one of these directories",
+        )
+    if not whole:
+        return ()
+    return tuple(dict.fromkeys((*whole, *made)))
+
+
+def _is_link(headers: HeaderSet, place: str) -> bool:
+    return any(place[:end] in headers.links for end in _prefixes(place))
+
+
+def _moved(headers: HeaderSet, layers: tuple[str, ...]) -> Texts:
+    """The files below ``include`` and ``arch`` of *layers*, the last one first of all, without what is before them."""
+    moved = Texts()
+    for layer in layers:
+        for path in (*headers.files, *headers.aliases):
+            rest = path.removeprefix(f"{layer}/")
+            if rest is not path and rest.endswith(".h") and _OF_TREE.match(rest):
+                moved.take(rest, headers.files, headers.aliases.get(path, path))
+    return moved
 
 
 Watch = Callable[[str, Texts], None]

@@ -1,10 +1,14 @@
 """Inline assembly of the host, taken out of headers so that they parse for the BPF target.
 
 With ``-target bpf`` clang checks each asm statement against the registers of BPF while it parses, so that one ``"=a"``
-in an inline function that nobody calls stops the compile. Every such statement is replaced by one whose template no
-assembler knows: a function that is never emitted does no harm, and one that is emitted fails the compile with
-``MARKER`` in the diagnostics. It is never dropped. Statements that mean the same everywhere (``barrier()``,
-``OPTIMIZER_HIDE_VAR``: no instruction, only generic constraints) stay as they are. Lines keep their numbers.
+in an inline function that nobody calls stops the compile. Every such statement is replaced by a call of the function
+``MARKER``, which ``include/linux/kconfig.h`` declares with the attribute ``error``: a call that is never emitted does
+no harm, and one that is emitted fails the compile with ``MARKER`` in the diagnostics. A variable that is bound to a
+register of the host becomes a macro that calls ``REGISTER_MARKER`` in the same way. Nothing is dropped, and nothing of
+it passes through a keyword (``asm``, ``volatile``, ``goto``), which a program can define as a macro before it includes
+headers or uses their macros; kconfig.h is read before the program's first line. Statements that mean the same
+everywhere (``barrier()``, ``OPTIMIZER_HIDE_VAR``: no instruction, only generic constraints) stay as they are. Lines
+keep their numbers, but for the end of kconfig.h.
 """
 
 from __future__ import annotations
@@ -27,11 +31,16 @@ _ANY = re.compile(rb"asm(?:__|_inline)?+(?!\w)[\s\\]*+(?:\w++[\s\\]*+){0,3}+\(")
 _SCAN = re.compile(_SKIP + rb"|" + _HEAD, re.S)
 _INSIDE = re.compile(_SKIP + rb"|[()]", re.S)
 _SPLIT = re.compile(_SKIP + rb"|[():\[\]]", re.S)
+_SCOPE = re.compile(
+    _SKIP + rb"|\\\n|(?P<end>\n)|(?P<brace>[{}])|(?:^|(?<=\n))[ \t]*+#[ \t]*+(?P<directive>[a-z]*+)", re.S
+)
 _STRING = re.compile(rb'"((?:\\.|[^"\\\n])*+)"?', re.S)
 _COMMENT = re.compile(rb"/\*.*?(?:\*/|\Z)|//[^\n]*+", re.S)
 _OPERAND = re.compile(rb'\s*(?:\[\s*\w+\s*\]\s*)?"(?P<constraint>[^"]*)"\s*\(', re.S)
 _GENERIC = re.compile(rb"[=+&%]*[rgmXin0-9,]+")
 _REGISTER = re.compile(rb"\bregister\b(?=[^;{}()#]*\Z)")
+_VARIABLE = re.compile(rb"\s*(?P<type>[\w\s*]*[\s*])(?P<name>[A-Za-z_]\w*)\s*")
+_END_OF_DECLARATION = re.compile(rb"\s*+;[ \t]*+(?=\n|//|/\*|\Z)")
 _LABEL_AFTER = re.compile(rb"(?:\s|\\\n)*(?:[;,=]|__attribute__\b)")
 _LAST_WORD = re.compile(rb"(\w+)(?:\s|\\\n)*\Z")
 _DECLARATION = 200
@@ -40,6 +49,13 @@ _STATEMENT_WORDS = (b"else", b"do")
 
 
 AUTOCONF = "include/generated/autoconf.h"
+KCONFIG = "include/linux/kconfig.h"
+"""The header that the kernel's build, and every form, includes before all others."""
+DECLARED = (
+    f'void {MARKER}(void) __attribute__((__error__("inline assembly of the host, which BPF cannot run")));\n'
+    f'void *{REGISTER_MARKER}(void) __attribute__((__error__("a register of the host, which BPF does not have")));\n'
+).encode()
+"""What kconfig.h declares. clang 13 does not know the attribute: there, an object keeps an undefined symbol."""
 _HOST_COMPILER = re.compile(rb"^#define CONFIG_(?:CC_HAS_NAMED_AS|USE_X86_SEG_SUPPORT|CC_HAS_TYPEOF_UNQUAL) 1$", re.M)
 """Options that say what the kernel's compiler can do for its processor and clang for BPF cannot. With named address
 spaces (``__seg_gs``, arch/x86/include/asm/percpu.h, seen in 6.12) per-CPU data is read without inline assembly; without
@@ -67,14 +83,26 @@ def rewritten(path: str, data: bytes) -> bytes:
     """What to give a compiler for the header *path* with the text *data*; the same object where that is *data*."""
     if path == AUTOCONF and _HOST_COMPILER.search(data):
         return _HOST_COMPILER.sub(b"", data)
+    if path == KCONFIG:
+        return _declaring(data)
     if path in _BOOLEANS:
         data = _BOOLEAN.sub(_guarded, data)
     return neutralise(data) if _ANY.search(data) else data
 
 
+def _declaring(text: bytes) -> bytes:
+    """*text* of kconfig.h with the declarations before the end of its include guard; the same where it has them."""
+    if DECLARED in text:
+        return text
+    end = text.rfind(b"\n#endif") + 1 or len(text)
+    between = b"" if text[:end].endswith(b"\n") or not end else b"\n"
+    return text[:end] + between + DECLARED + text[end:]
+
+
 def neutralise(text: bytes) -> bytes:
     """*text* of a C header with the host's inline assembly replaced; the same object where there is none."""
     out: list[bytes] = []
+    scopes = _Scopes(text)
     done = 0
     at = 0
     while match := _SCAN.search(text, at):
@@ -84,7 +112,7 @@ def neutralise(text: bytes) -> bytes:
         end = _closing(text, at)
         if end < 0:
             break
-        edit = _replacement(text, match, at, end)
+        edit = _replacement(text, match, at, end, scopes)
         at = end
         if edit is not None:
             start, stop, new = edit
@@ -110,32 +138,83 @@ def _closing(text: bytes, at: int) -> int:
     return -1
 
 
-def _replacement(text: bytes, match: re.Match[bytes], body: int, end: int) -> tuple[int, int, bytes] | None:
+class _Scopes:
+    """Whether offsets of a text, asked for in rising order, lie between braces; in a directive, of its own braces."""
+
+    def __init__(self, text: bytes) -> None:
+        self.in_directive = False
+        """Whether the last offset that was asked for lies in a directive."""
+        self._tokens = _SCOPE.finditer(text)
+        self._next: re.Match[bytes] | None = next(self._tokens, None)
+        self._depth = self._inner = 0
+        self._branches: list[int] = []
+
+    def in_braces(self, offset: int) -> bool:
+        """Whether it is within a block, as a statement is and a declaration at file scope is not."""
+        while self._next is not None and self._next.start() < offset:
+            self._step(self._next)
+            self._next = next(self._tokens, None)
+        return (self._inner if self.in_directive else self._depth) > 0
+
+    def _step(self, token: re.Match[bytes]) -> None:
+        if token["brace"]:
+            step = 1 if token["brace"] == b"{" else -1
+            if self.in_directive:
+                self._inner += step
+            else:
+                self._depth = max(0, self._depth + step)
+        elif token["end"]:
+            self.in_directive = False
+        elif token["directive"] is not None and not self.in_directive:
+            self.in_directive, self._inner = True, 0
+            word = token["directive"]
+            if word in (b"if", b"ifdef", b"ifndef"):
+                self._branches.append(self._depth)
+            elif self._branches and word in (b"else", b"elif"):  # one group of several is read, each with its braces
+                self._depth = self._branches[-1]
+            elif self._branches and word == b"endif":
+                self._branches.pop()
+
+
+def _replacement(
+    text: bytes, match: re.Match[bytes], body: int, end: int, scopes: _Scopes
+) -> tuple[int, int, bytes] | None:
     """What to put where: (start, stop, new text), or None to leave the statement alone."""
     start = match.start()
     inside = text[body : end - 1]
     plain = not match["how"].strip(b" \t\n\\")
     if plain and _LABEL_AFTER.match(text, end) and _follows_declarator(text, start):
         near = max(0, start - _DECLARATION)
-        line = max(near, text.rfind(b"\n", near, start) + 1, text.rfind(b";", near, start) + 1)
-        register = _REGISTER.search(text, line, start)
-        if register is None or REGISTER_MARKER.encode() in inside:
+        register = _REGISTER.search(text, near, start)
+        if register is None or not text[register.end() : start].strip():
             return None
-        if register.start() == text.rfind(b"\n", near, start) + 1:
-            name = text[register.end() : start]
-            return (
-                register.start(),
-                end,
-                b"extern" + name + b'asm("' + REGISTER_MARKER.encode() + b'")' + _lines(inside),
-            )
-        return start, end, _lines(inside)
+        return _global_register(text, register, start, end) or (start, end, _lines(inside))
     sections = _sections(_COMMENT.sub(b" ", inside))
-    own_line = start == 0 or (text[start - 1 : start] == b"\n" and text[max(0, start - 2) : start] != b"\\\n")
-    if plain and own_line and len(sections) == 1:  # at file scope, where there are no operands
-        return start, end, _lines(text[start:end])
-    if (plain and len(sections) == 1) or _means_nothing(sections):
+    if _means_nothing(sections):
         return None
-    return start, end, b'asm volatile("' + MARKER.encode() + b'")' + _lines(text[start:end])
+    if plain and len(sections) == 1 and not scopes.in_braces(start):  # at file scope, where there are no operands
+        near = max(0, start - _DECLARATION)
+        begins_line = not text[max(near, text.rfind(b"\n", near, start) + 1) : start].strip()
+        return (start, end, _lines(text[start:end])) if begins_line and not scopes.in_directive else None
+    return start, end, MARKER.encode() + b"()" + _lines(text[start:end])
+
+
+def _global_register(text: bytes, register: re.Match[bytes], start: int, end: int) -> tuple[int, int, bytes] | None:
+    """The macro in place of a variable at file scope that an asm label from *start* to *end* binds to a register.
+
+    None for a variable in a function, whose label can go, as statements of assembly use it, which are replaced.
+    """
+    if text[max(0, register.start() - 2) : register.start()].rstrip(b"\n") == b"\\" or (
+        register.start() and text[register.start() - 1 : register.start()] != b"\n"
+    ):
+        return None
+    declared = _VARIABLE.fullmatch(_COMMENT.sub(b" ", text[register.end() : start]).replace(b"\\\n", b" "))
+    closing = _END_OF_DECLARATION.match(text, end)
+    if declared is None or closing is None:
+        return None
+    pointer = b"(*(%s*) %s())" % (b" ".join(declared["type"].split()) + b" ", REGISTER_MARKER.encode())
+    lines = b"\n" * text.count(b"\n", register.start(), closing.end())
+    return register.start(), closing.end(), b"#define %s %s" % (declared["name"], pointer) + lines
 
 
 def _follows_declarator(text: bytes, start: int) -> bool:

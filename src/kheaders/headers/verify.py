@@ -98,6 +98,10 @@ def verify_identity(
 
 def _files(headers: HeaderSet, intact: bool) -> Check:
     missing = [path for path in REQUIRED if path not in headers]
+    if missing and not headers.is_rooted and headers.files:
+        top = min(headers.files).split("/", 1)[0]
+        why = f"there is no directory include with a kernel's headers; what is there begins with {top!r}"
+        return Check("files", "failed", f"{why}: name an archive or a directory that has include and arch")
     if missing:
         why = "; the kernel was never configured there" if missing[0].startswith("include/generated") else ""
         return Check("files", "failed", f"{_some(missing)} missing{why}")

@@ -18,6 +18,7 @@ from operator import eq
 from typing import NamedTuple
 
 from kheaders.c import declaration
+from kheaders.c.anonymous_members import written_out
 from kheaders.c.conditionals import Default
 from kheaders.c.include_path import Resolver
 from kheaders.c.preprocessed import Piece, Walk, batches
@@ -117,6 +118,8 @@ class _Part(NamedTuple):
     values: list[array[int]]
     macro_starts: array[int]
     macro_words: array[int]
+    embedding: array[int]
+    """Numbers of those that have a member without a name whose type has a tag."""
 
 
 def _read_by(pool: ProcessPoolExecutor | None, pieces: list[Piece], macros: list[bytes]) -> Future[_Part]:
@@ -136,6 +139,7 @@ def _read(pieces: list[Piece], macros: list[bytes]) -> _Part:
     starts = [array("I", [0]) for _ in NAME_ROWS]
     values: list[array[int]] = [array("I") for _ in NAME_ROWS]
     columns = list(zip(starts, values, strict=True))
+    embedding = array("I")
     for i, (piece, function, pack) in enumerate(pieces):
         found = declaration.read(piece, function)
         if found is None:
@@ -143,9 +147,10 @@ def _read(pieces: list[Piece], macros: list[bytes]) -> _Part:
         kept[i] = 1
         text = _closer(piece) if b"\n" in piece else piece
         texts.append(b"#pragma pack(push, %s)\n%s\n#pragma pack(pop)" % (pack, text) if pack else text)
+        if found.embedded:
+            embedding.append(len(kinds))
         kinds.append(_NUMBERS[found.kind])
-        _, names, tags, *others = found
-        for (begins, into), row in zip(columns, (*others, names, tags), strict=True):
+        for (begins, into), row in zip(columns, _rows_of(found), strict=True):
             if row:
                 into.extend(map(number, row))
             begins.append(len(into))
@@ -166,7 +171,13 @@ def _read(pieces: list[Piece], macros: list[bytes]) -> _Part:
         values,
         macro_starts,
         macro_words,
+        embedding,
     )
+
+
+def _rows_of(found: declaration.Declaration) -> tuple[Collection[bytes], ...]:
+    """The rows of NAME_ROWS."""
+    return found.words, found.strong, found.weak, found.members, found.touched, found.names, found.tags
 
 
 def _closer(text: bytes) -> bytes:
@@ -196,6 +207,8 @@ class _Merge:
         self._kinds = bytearray()
         self._rows = [Rows() for _ in NAME_ROWS]
         self._macro_words = Rows()
+        self._embedding: list[int] = []
+        """Numbers of declarations to write out."""
 
     def add(self, part: _Part) -> None:
         """Append a part."""
@@ -203,6 +216,7 @@ class _Merge:
         new = [self._numbers[name] for name in part.names]
         self._hashes.extend(value for value, number in zip(part.hashes, new, strict=True) if number >= known)
         self._kept += part.kept
+        self._embedding += (len(self._kinds) + number for number in part.embedding)
         self._kinds += part.kinds
         ends = accumulate(part.lengths)
         self._texts += (part.text[end - length : end] for end, length in zip(ends, part.lengths, strict=True))
@@ -225,6 +239,7 @@ class _Merge:
 
     def finish(self, walk: Walk, files: array[int], lines: array[int], tested: Iterable[str], apart: bool) -> Index:
         """The index. Names that nothing can mean are left out of it."""
+        self._write_out()
         macros, numbers = walk.macros, self._numbers
         macro_names = array("I", (numbers[name] for name in macros.names))
         rows = dict(zip(NAME_ROWS, self._rows, strict=True))
@@ -267,6 +282,33 @@ class _Merge:
             array("Q", map(self._hashes.__getitem__, order)),
         )
 
+    def _write_out(self) -> None:
+        """Write out members without a name whose type has a tag: a text must mean the same whatever the flags are."""
+        defines, texts = self._rows[NAME_ROWS.index("defines")], self._texts
+        owners: defaultdict[int, list[int]] = defaultdict(list)
+        if self._embedding:
+            for number, row in enumerate(defines):
+                for tag in row:
+                    owners[tag].append(number)
+        changed: dict[int, declaration.Declaration] = {}
+        for number in self._embedding:
+
+            def defined(tag: bytes, number: int = number) -> bytes | None:
+                before = [owner for owner in owners.get(self._numbers[tag], ()) if owner < number]
+                return texts[before[-1]] if before else None
+
+            texts[number] = written_out(texts[number], defined)
+            found = declaration.read(texts[number], False)
+            if found is not None:
+                changed[number] = found
+        for at, rows in enumerate(self._rows if changed else ()):
+            self._rows[at] = _replaced(
+                rows, {n: [self._numbers[name] for name in _rows_of(found)[at]] for n, found in changed.items()}
+            )
+        for found in changed.values():
+            self._members.update(self._numbers[name] for name in found.members)
+            self._needed.update(self._numbers[name] for name in found.strong | found.weak)
+
     def _ordered(self, numbers: Collection[int], listed: Sequence[bytes]) -> list[int]:
         """*numbers* in the order of :func:`kheaders.interface.writer.ordered`."""
         order = sorted(numbers, key=self._hashes.__getitem__)
@@ -280,6 +322,14 @@ def _append(rows: Rows, starts: array[int], values: array[int], new: list[int]) 
     base = len(rows.values)
     rows.values.extend(map(new.__getitem__, values))
     rows.starts.extend([base + start for start in starts[1:]])
+
+
+def _replaced(rows: Rows, others: Mapping[int, list[int]]) -> Rows:
+    """*rows* with *others* in place of those of the same number."""
+    found = Rows()
+    for number, row in enumerate(rows):
+        found.add(others.get(number, row))
+    return found
 
 
 def _only(new: array[int], allowed: set[int]) -> array[int]:

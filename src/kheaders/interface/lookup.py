@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from kheaders.c.declaration import Definition, read
 from kheaders.errors import BlobError
 from kheaders.interface.blob import Blob
 from kheaders.interface.schema import KINDS
 
-ItemKind = Literal["struct", "union", "enum", "constant", "typedef", "prototype", "inline", "variable", "macro"]
+ItemKind = Literal[
+    "struct", "union", "enum", "constant", "typedef", "prototype", "inline", "variable", "macro", "helper"
+]
 ITEM_KINDS: tuple[ItemKind, ...] = (
     "struct",
     "union",
@@ -24,8 +27,6 @@ ITEM_KINDS: tuple[ItemKind, ...] = (
     "macro",
 )
 
-_TAG = re.compile(rb"\b(struct|union|enum)\s+(?:__attribute__\s*\(\(.*?\)\)\s*)*([A-Za-z_]\w*)\s*\{")
-_ENUM = re.compile(rb"\benum\b\s*(?:__attribute__\s*\(\(.*?\)\)\s*)*([A-Za-z_]\w*)?[^{;()]*\{([^{}]*)\}")
 _CANDIDATES = 3000
 """Names that a suggestion is chosen from at most."""
 
@@ -48,6 +49,8 @@ class Item(NamedTuple):
     """Of a constant, the tag of its enum; empty for an enum without one."""
     number: int = -1
     """Of the declaration or macro in the blob."""
+    remark: str = ""
+    """Of a function, whether BPF programs may call it."""
 
 
 def find(blob: Blob, name: str) -> list[Item]:
@@ -68,6 +71,16 @@ def find(blob: Blob, name: str) -> list[Item]:
     except IndexError as error:
         raise BlobError(f"{blob.path}: is damaged ({name})", "build it again") from error
     return items
+
+
+def helper(blob: Blob, name: str) -> Item | None:
+    """The BPF helper *name* (``bpf_get_current_comm``) as the constant of its number, or None if it is none."""
+    from kheaders.btf.calls import HELPER_PREFIX
+
+    if not name.startswith("bpf_"):
+        return None
+    constants = find(blob, HELPER_PREFIX + name.removeprefix("bpf_"))
+    return next((item for item in constants if item.kind == "constant"), None)
 
 
 def users(blob: Blob, name: str) -> list[Item]:
@@ -138,18 +151,23 @@ def _text(blob: Blob, decl: int) -> str:
 
 
 def _tag(blob: Blob, decl: int, name: str) -> Item:
-    text = _text(blob, decl)
-    wanted = name.encode()
-    kinds = (match[1].decode() for match in _TAG.finditer(text.encode()) if match[2] == wanted)
-    own = KINDS[blob.kinds[decl]]
-    kind = next(kinds, own if own in ("struct", "union", "enum") else "struct")
-    return Item(kind, name, text, *blob.place("decl", decl), number=decl)  # type: ignore[arg-type]  # one of the three
+    definitions = (one.keyword.decode() for one in _definitions(blob, decl) if one.tag == name.encode())
+    kind: Any = next(definitions, "struct")
+    return Item(kind, name, _text(blob, decl), *blob.place("decl", decl), number=decl)
+
+
+def _definitions(blob: Blob, decl: int) -> tuple[Definition, ...]:
+    """Of the records and enums in a declaration."""
+    found = read(blob.declaration(decl), KINDS[blob.kinds[decl]] == "inline")
+    return found.definitions if found is not None else ()
 
 
 def _ordinary(blob: Blob, decl: int, name: str) -> Item:
     text = _text(blob, decl)
-    owner = _enum_of(text, name)
-    if owner is not None:
+    wanted = name.encode()
+    definitions = _definitions(blob, decl) if "enum" in text else ()
+    owners = (one.tag.decode() for one in definitions if one.keyword == b"enum" and wanted in one.names)
+    if (owner := next(owners, None)) is not None:
         return Item("constant", name, text, *blob.place("decl", decl), owner=owner, number=decl)
     return Item(_kind(blob, decl), name, text, *blob.place("decl", decl), number=decl)
 
@@ -157,17 +175,6 @@ def _ordinary(blob: Blob, decl: int, name: str) -> Item:
 def _kind(blob: Blob, decl: int) -> ItemKind:
     kind = KINDS[blob.kinds[decl]]
     return kind if kind in ITEM_KINDS else "variable"
-
-
-def _enum_of(text: str, name: str) -> str | None:
-    """The tag (perhaps empty) of the enum in *text* that has the constant *name*; None if no enum has."""
-    if "enum" not in text:
-        return None
-    one = re.compile(rb"(?:\A|,)\s*" + name.encode() + rb"\b")
-    for match in _ENUM.finditer(text.encode()):
-        if one.search(match[2]):
-            return (match[1] or b"").decode()
-    return None
 
 
 def _named(blob: Blob, decl: int, names: list[str] | None) -> Item:

@@ -6,7 +6,7 @@ and in the user's include directories.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
@@ -108,6 +108,10 @@ class Program(NamedTuple):
     """Paths of the user's own headers that were read."""
     scans: tuple[Scan, ...] = ()
     """The program and each of its own headers."""
+    settled: frozenset[str] = frozenset()
+    """Macros that it defines in any case before it includes a header of the kernel."""
+    changed: frozenset[str] = frozenset()
+    """Macros that it defines or undefines anywhere."""
     macros: Mapping[str, frozenset[str]] = MappingProxyType({})
     """All macros that the program and its own headers define → what they may be, as ``early`` has it."""
     ahead: tuple[str, ...] = ()
@@ -160,6 +164,7 @@ def read(
         found.read(file.scan, declares=not file.path.startswith("<"))
         uncertain = uncertain or _conditional(file.scan)
     found.declared |= found.made()
+    own = macro_events.own_macros(sources)
     return Program(
         _text(found.words),
         _text(found.touched | found.calls.within({name for name in found.words if name.startswith(b"__builtin")})),
@@ -173,15 +178,17 @@ def read(
         tuple(found.pastes.values()),
         _text(found.pasted()),
         _text(found.numbers),
-        macro_events.own_macros(sources).early,
+        own.early,
         {name: text.decode("utf-8", "replace") for name, text in sources.listed.items()},
         uncertain,
-        _doubt(sources),
+        _doubt(sources, own),
         frozenset(file.path for file in sources.files if file.path and not file.path.startswith("<")),
         tuple(file.scan for file in sources.files),
+        own.settled,
+        frozenset(own.marks),
         _bodies(sources) if ahead else {},
         ahead,
-        opaque=tuple(sources.opaque),
+        tuple(sources.opaque),
     )
 
 
@@ -194,11 +201,15 @@ def _bodies(sources: own_headers.Sources) -> dict[str, frozenset[str]]:
     return {name: frozenset(bodies) for name, bodies in found.items()}
 
 
-def _doubt(sources: own_headers.Sources) -> str:
+def _doubt(sources: own_headers.Sources, own: macro_events.OwnMacros) -> str:
     if sources.unreadable:
         return f"{sources.unreadable} is no regular file, so that only the compiler can read it"
     if sources.question:
         return f"what __has_include({sources.question}) asks for is told by a preprocessor only"
+    if own.pragma:
+        return f"it says #pragma {own.pragma} before it includes a header, which may mean something else by that"
+    if own.hidden:
+        return "it may save and restore macros by a macro: where that happens is told by a preprocessor only"
     return ""
 
 
@@ -265,11 +276,9 @@ class _Words:
         self.numbers.update(token for token in every if token[0] in b"0123456789")
         self.touched.update(name for token, name in pairwise(tokens) if token in _MEMBER and _is_name(name))
         if not every.isdisjoint(_TAGGED):
-            for kind, tag, use in _tags(tokens):
-                if use == b"*" and kind == b"struct":
-                    self.weak.add(tag)
-                elif use != b";" or kind != b"struct":
-                    self.strong.add(tag)
+            complete, incomplete = declaration.tags(tokens)
+            self.strong |= complete
+            self.weak |= incomplete
 
     def made(self) -> set[bytes]:
         """Ordinary names that the program's macros declare for it."""
@@ -303,7 +312,6 @@ class _Words:
 
 _MEMBER = frozenset((b".", b"->"))
 _TAGGED = frozenset((b"struct", b"union", b"enum"))
-_QUALIFIERS = frozenset((b"const", b"volatile", b"__restrict"))
 _NO_CALLS = declaration.KEYWORDS | {b"defined"}
 _NAME_STARTS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_$")
 _WORD_STARTS = _NAME_STARTS | frozenset(b"0123456789")
@@ -317,17 +325,6 @@ def _is_name(token: bytes) -> bool:
 def _is_word(token: bytes) -> bool:
     """Whether a token is an identifier or a number."""
     return token[0] in _WORD_STARTS and token[-1] not in b"\"'"
-
-
-def _tags(tokens: list[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """(keyword, tag, the token after it and its qualifiers) for each tag in *tokens*."""
-    last = len(tokens)
-    for at in [at for at, token in enumerate(tokens) if token in _TAGGED]:
-        if at + 1 < last and _is_name(tag := tokens[at + 1]):
-            use = at + 2
-            while use < last and tokens[use] in _QUALIFIERS:
-                use += 1
-            yield tokens[at], tag, tokens[use] if use < last else b""
 
 
 def _conditional(text: Scan) -> bool:

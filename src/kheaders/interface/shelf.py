@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from kheaders.errors import BlobError
+from kheaders.identity import Identity
 from kheaders.interface.schema import SCHEMA
 from kheaders.kernel import Kernel
 from kheaders.store import Store
@@ -21,6 +22,7 @@ from kheaders.version import VERSION
 if TYPE_CHECKING:
     from kheaders.clang.find import Compiler
     from kheaders.headers.headerset import HeaderSet
+    from kheaders.interface.blob import Blob
     from kheaders.interface.build import Progress
 
 KIND = "blob"
@@ -109,6 +111,23 @@ def remember(store: Store, kernel: Kernel, srcarch: str, key: str) -> None:
 def missing(kernel: Kernel) -> BlobError:
     """The error for a kernel without a blob."""
     return BlobError(f"kernel {kernel.release} has no blob in the store", "make it with 'kheaders blob build'")
+
+
+def identity(blob: Blob) -> Identity:
+    """Of which kernel *blob* is. Raises BlobError where it is damaged."""
+    meta = blob.meta
+    release, srcarch, kernel = meta.get("release"), meta.get("srcarch"), meta.get("kernel")
+    if not isinstance(release, str) or not isinstance(srcarch, str):
+        raise BlobError(f"{blob.path}: does not say which kernel it is of", "build it again")
+    known = kernel if isinstance(kernel, dict) and kernel.get("release") == release else {}
+    version, build_id = known.get("version"), known.get("build_id")
+    return Identity(
+        f"the blob {blob.path}",
+        release,
+        srcarch,
+        version if isinstance(version, str) else "",
+        build_id if isinstance(build_id, str) else None,
+    )
 
 
 def facts(kernel: Kernel) -> dict[str, str | None]:

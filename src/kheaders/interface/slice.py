@@ -8,12 +8,11 @@ defined, unless something in the slice touches one of its members.
 from __future__ import annotations
 
 import os
-import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from kheaders.c.declaration import KEYWORDS
+from kheaders.c.declaration import KEYWORDS, tags
+from kheaders.c.lexer import tokens
 from kheaders.c.own_headers import Ahead
 from kheaders.errors import BlobError
 from kheaders.interface import overrides
@@ -31,10 +30,9 @@ _LATER_KEYWORDS = ("bool", "false", "true")
 _UNLESS, _END = b"#if !true\n", b"\n#endif\n"
 """Around such a declaration. ``true`` is 1 in ``#if`` where it is a keyword (C23 6.10.1); before, it is 0."""
 _TOUCH = pattern(r"(?:->|\.)\s*([A-Za-z_]\w*)")
-_EMBEDDED = pattern(r"(?<=[;{])\s*(?:struct|union)\s+(\w+)\s*;")
 # A word boundary in front would keep the searches from jumping to the letters s, u and e.
-_STRUCT = pattern(rb"struct(?<!\wstruct)\s+([A-Za-z_]\w*)")
-_OTHER_TAGS = pattern(rb"(?:union(?<!\wunion)|enum(?<!\wenum))\s+([A-Za-z_]\w*)")
+_RECORD = pattern(rb"(struct(?<!\wstruct)|union(?<!\wunion))\s+([A-Za-z_]\w*)")
+_ENUM = pattern(rb"enum(?<!\wenum)\s+([A-Za-z_]\w*)")
 
 
 class Slice(NamedTuple):
@@ -314,30 +312,30 @@ class Cutter:
                 for pasted in self._pasted(text):
                     todo.append(pasted)
                     self._name(pasted)
+            found = tokens(blob.macro(number))
             if "struct" in text or "union" in text or "enum" in text:
-                self._macro_tags(text)
+                self._tags(found)
             words = blob.row("macro_words", number)
             reached = set(_TOUCH.findall(text))
             if reached:
                 self._touched.update(blob.numbers(reached).values())
-            alias = (
-                text.count(" ") == 1
-            )  # perhaps one tag for another: #define sockaddr_storage __kernel_sockaddr_storage
+            # an object-like macro that is one identifier: #define sockaddr_storage __kernel_sockaddr_storage
+            alias = len(found) == 2
             for word in words:
                 todo.append(word)
                 self._name(word)
                 if alias and self._declarations(word, _TAG):
                     self._need(word)
 
-    def _macro_tags(self, text: str) -> None:
-        found = re.findall(r"\b(struct|union|enum)\s+([A-Za-z_]\w*)(\s*\*)?", text)
-        numbers = self._blob.numbers({tag for _, tag, _ in found})
-        for kind, tag, pointer in found:
-            if tag in numbers:
-                if pointer and kind == "struct":
-                    self._weak.add(numbers[tag])
-                else:
-                    self._need(numbers[tag])
+    def _tags(self, found: list[bytes]) -> None:
+        """Follow the tags in the tokens of a macro."""
+        complete, incomplete = tags(found)
+        numbers = self._blob.numbers(tag.decode("utf-8", "replace") for tag in complete | incomplete)
+        for tag, number in numbers.items():
+            if tag.encode() in complete:
+                self._need(number)
+            else:
+                self._weak.add(number)
 
     def _paste(self) -> None:
         """Take what the pasting in macros makes of words that other macros give them."""
@@ -411,7 +409,7 @@ class Cutter:
         pending: dict[int, list[memoryview]] = {}
         while True:
             for tag in self._weak - self._strong - self._own_tags - pending.keys():
-                pending[tag] = [row for number in self._declarations(tag, _TAG) for row in self._members(number)]
+                pending[tag] = [self._members(number) for number in self._declarations(tag, _TAG)]
             touched = self._touched
             hit = [tag for tag, rows in pending.items() if not all(map(touched.isdisjoint, rows))]
             if not hit:
@@ -420,23 +418,16 @@ class Cutter:
                 del pending[tag]
                 self._need(tag)
 
-    def _members(self, number: int, depth: int = 8) -> Iterator[memoryview]:
-        """Names of members of a struct, and of those that it embeds without a name (``-fms-extensions``)."""
+    def _members(self, number: int) -> memoryview:
+        """Names of the members that a declaration's definitions own."""
         page, item = self._blob.find("decl", number)
-        members = page.row(item, _MEMBERS)
-        yield members
-        raw = members.tobytes()
-        if depth and any(tag.to_bytes(members.itemsize, sys.byteorder) in raw for tag in page.row(item, _STRONG)):
-            embedded = _EMBEDDED.findall(self._blob.declaration(number).decode("utf-8", "replace"))
-            for tag in self._blob.numbers(embedded).values():
-                for other in self._declarations(tag, _TAG):
-                    yield from self._members(other, depth - 1)
+        return page.row(item, _MEMBERS)
 
     def _print(self, program: Program, late: frozenset[int]) -> tuple[bytes, bytes]:
         """The text, in two parts: macros that the program defines before its headers do are the second."""
         blob, files = self._blob, self._decl_files
         paths = blob.files
-        keywords = {
+        guarded = {
             entry for name in blob.numbers(_LATER_KEYWORDS).values() for entry in self._declarations(name, _DECL)
         }
         out = []
@@ -444,16 +435,17 @@ class Cutter:
             page, item = blob.find("decl", number)
             marker = f'# {page.line(item)} "{paths[files[number]]}" 3\n'.encode()
             declaration = blob.declaration(number)
-            out += [marker, *((_UNLESS, declaration, _END) if number in keywords else (declaration, b"\n"))]
+            out += [marker, *((_UNLESS, declaration, _END) if number in guarded else (declaration, b"\n"))]
         declarations = b"".join(out)
         macros, last = (
             b"".join(b"#define %s\n" % blob.macro(number) for number in sorted(numbers))
             for numbers in (self._macros - late, late)
         )
-        tags = {*_STRUCT.findall(declarations), *_STRUCT.findall(macros), *_STRUCT.findall(last)}
         # one that the kernel does not know is the program's to declare: where it does so, the compiler may warn
-        tags.update(tag.encode() for tag in blob.numbers(program.weak))
-        tags.difference_update(_OTHER_TAGS.findall(declarations), KEYWORDS)
-        tags.difference_update(tag.encode() for tag in program.defined)
-        forward = [b"struct %s;\n" % tag for tag in sorted(tags)]
+        keywords = {tag.encode(): b"struct" for tag in blob.numbers(program.weak)}
+        own = (record for text in program.texts for record in _RECORD.findall(text))
+        keywords.update((tag, word) for word, tag in own if tag in keywords)
+        keywords.update((tag, word) for text in (last, macros, declarations) for word, tag in _RECORD.findall(text))
+        others = {tag.encode() for tag in program.defined}.union(KEYWORDS, _ENUM.findall(declarations))
+        forward = [b"%s %s;\n" % (keywords[tag], tag) for tag in sorted(keywords.keys() - others)]
         return b"".join([b"/* cut by kheaders */\n", *forward, declarations, macros]), last

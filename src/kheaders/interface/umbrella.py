@@ -21,7 +21,7 @@ from kheaders.c.split import SENTINEL
 from kheaders.clang.diagnostics import read
 from kheaders.clang.environment import cleaned
 from kheaders.clang.find import Compiler
-from kheaders.clang.flags import architecture, header_flags, include_directories, version_of
+from kheaders.clang.flags import architecture, header_flags, include_directories
 from kheaders.clang.overlay import virtual_files
 from kheaders.errors import CompilerError, VerificationError
 from kheaders.headers.headerset import HeaderSet
@@ -86,7 +86,7 @@ def preprocess(headers: HeaderSet, compiler: Compiler, apart: bool = True) -> It
     arch = architecture(headers.srcarch, headers.config)
     resolver = Resolver(headers, include_directories(arch))
     includes = survey_includes(headers, resolver)
-    flags = header_flags(arch, ROOT, compiler.include, version_of(headers.release))
+    flags = header_flags(arch, ROOT, compiler.include)
     with virtual_files(_texts(headers, includes.missing)) as files:
         argv = [*compiler.command, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
         with aside(lambda: _arranged(headers, includes, argv, files.pass_fds, resolver), apart) as arranged:

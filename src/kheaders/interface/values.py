@@ -9,17 +9,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kheaders.clang.find import Compiler
-from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags, version_of
+from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags
 from kheaders.clang.job import Job, Result, execute
 from kheaders.clang.overlay import virtual_files
 from kheaders.errors import BlobError
 from kheaders.interface.blob import Blob
-from kheaders.interface.lookup import Item
+from kheaders.interface.lookup import Item, find, unknown
 from kheaders.interface.program import read
 from kheaders.interface.slice import Cutter
+
+if TYPE_CHECKING:
+    from kheaders.btf.layout import RecordLayout
+    from kheaders.btf.table import Btf
 
 MOST = 8
 """Definitions of one name that are evaluated; a compile each."""
@@ -53,7 +57,6 @@ _ERROR = re.compile(r"error: (.*)")
 
 class _Kernel(NamedTuple):
     arch: Architecture
-    version: tuple[int, int] | None
 
 
 def evaluate(blob: Blob, items: Sequence[Item], compiler: Compiler) -> list[Item]:
@@ -61,12 +64,7 @@ def evaluate(blob: Blob, items: Sequence[Item], compiler: Compiler) -> list[Item
 
     Numbers come with the sign that their type has. Raises BlobError, CompilerError, StoreError.
     """
-    meta = blob.meta
-    try:
-        config = frozenset(str(option).encode() for option in meta["config"])
-        kernel = _Kernel(architecture(str(meta["srcarch"]), config), version_of(meta["release"]))
-    except (KeyError, TypeError) as error:
-        raise BlobError(f"{blob.path}: is damaged (metadata {error})", "build it again") from error
+    kernel = _kernel_of(blob)
     done = []
     tried = 0
     for item in items:
@@ -84,6 +82,43 @@ def evaluate(blob: Blob, items: Sequence[Item], compiler: Compiler) -> list[Item
     return done
 
 
+def layouts(blob: Blob, name: str, compiler: Compiler, *, cacheline: int = 64) -> tuple[Btf, list[RecordLayout]]:
+    """The layout of each struct or union that *name* means in the headers of *blob*, as the compiler lays it out.
+
+    *name* is as in C (``struct sk_buff``, ``sk_buff``, a typedef of a record); the BTF holds the types, *cacheline* is
+    in bytes. Raises BlobError for a name that the blob lacks or that is no record, CompilerError.
+    """
+    from kheaders.btf import lookup as types
+    from kheaders.btf.container import btf_bytes, parse_sections
+
+    kernel = _kernel_of(blob)
+    word, _, bare = name.rpartition(" ")
+    items = find(blob, bare)
+    if not items:
+        raise unknown(blob, bare)
+    kinds = (word.strip(),) if word else ("struct", "union", "typedef")
+    chosen = [item for item in items if item.kind in kinds]
+    if not chosen:
+        have = ", ".join(dict.fromkeys(item.kind for item in items))
+        raise BlobError(f"{bare!r} is no {word or 'struct or union'}", f"it is: {have}")
+    why = ""
+    for item in chosen:
+        header = include_name(blob, item.file, include_directories(kernel.arch))
+        if header is None:
+            why = f"no include line leads to {item.file}"
+            continue
+        title = bare if item.kind == "typedef" else f"{item.kind} {bare}"
+        program = f"#include <{header}>\n{title} kheaders_layout;\n".encode()
+        piece = Cutter(blob, include_directories(kernel.arch)).cut(read(program, None, ()))
+        result = _compile(compiler, kernel, program, piece.text, piece.includes, ("-c", "-g"))
+        if result.ok:
+            btf = parse_sections(btf_bytes(result.output, str(blob.path)), name=str(blob.path))
+            return btf, types.layouts(btf, title, cacheline=cacheline)
+        match = _ERROR.search(result.diagnostics)
+        why = match[1] if match else "it cannot be compiled"
+    raise BlobError(f"{blob.path}: the layout of {name} cannot be told: {why}", "name its BTF with --btf")
+
+
 def include_name(blob: Blob, path: str, search: Sequence[str]) -> str | None:
     """The name by which a program includes the header *path*, or None if it has none that does not mean another."""
     numbers = blob.file_numbers
@@ -94,6 +129,15 @@ def include_name(blob: Blob, path: str, search: Sequence[str]) -> str | None:
             if next((other for other in found if other in numbers), None) == path:
                 return name
     return None
+
+
+def _kernel_of(blob: Blob) -> _Kernel:
+    meta = blob.meta
+    try:
+        config = frozenset(str(option).encode() for option in meta["config"])
+        return _Kernel(architecture(str(meta["srcarch"]), config))
+    except (KeyError, TypeError) as error:
+        raise BlobError(f"{blob.path}: is damaged (metadata {error})", "build it again") from error
 
 
 def _evaluated(blob: Blob, item: Item, compiler: Compiler, kernel: _Kernel) -> Item:
@@ -115,13 +159,20 @@ def _evaluated(blob: Blob, item: Item, compiler: Compiler, kernel: _Kernel) -> I
     return item._replace(reason=_why(result))
 
 
-def _compile(compiler: Compiler, kernel: _Kernel, program: bytes, text: bytes, includes: Sequence[str]) -> Result:
+def _compile(
+    compiler: Compiler,
+    kernel: _Kernel,
+    program: bytes,
+    text: bytes,
+    includes: Sequence[str],
+    mode: Sequence[str] = ("-S",),
+) -> Result:
     texts = {f"{_STUBS}/{name}": b"" for name in includes}
     texts[_TEXT] = text
     with virtual_files(texts) as files:
-        flags = slice_flags(kernel.arch, _STUBS, _TEXT, compiler.include, kernel.version)
+        flags = slice_flags(kernel.arch, _STUBS, _TEXT, compiler.include)
         words = [*flags, *files.flags, "-w", "-Werror=int-conversion", "-Werror=implicit-function-declaration"]
-        return execute(compiler, Job(program, "1"), words, files.pass_fds, ("-S",))
+        return execute(compiler, Job(program, "1"), words, files.pass_fds, mode)
 
 
 def _value(assembly: str) -> int | str | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kheaders import compression
 from kheaders.errors import ArchiveError, ModuleError
 from kheaders.kernel import Kernel
-from kheaders.sources.build import BASES
+from kheaders.places import MODULES
 from kheaders.sources.explicit import open_regular
 from kheaders.sources.module import MAX_MODULE, SUFFIXES
 from kheaders.sysroot import resolve
@@ -63,7 +63,7 @@ def read(path: Path, data: bytes) -> ModuleFile:
 
 def modules_directory(kernel: Kernel) -> Path:
     """The real ``/lib/modules/R``, which on some systems is only at ``/usr/lib/modules/R``; the first where none is."""
-    places = [resolve(kernel.sysroot, f"{base}/{kernel.release}") for base in BASES]
+    places = [resolve(kernel.sysroot, f"{base}/{kernel.release}") for base in MODULES]
     return next((place for place in places if place.is_dir()), places[0])
 
 

@@ -13,9 +13,11 @@ from kheaders.errors import PackError, UsageError
 from kheaders.kernel import Kernel, check_release
 from kheaders.packing import pack as packer
 from kheaders.packing.material import Material, from_directory, from_packages
+from kheaders.places import modules
 from kheaders.sources.stored import PACKAGE, fetched_key, kept_packages
 from kheaders.sources.trees import AUTOCONF, KCONFIG
 from kheaders.store import Store
+from kheaders.sysroot import resolve
 
 Progress = Callable[[str, "int | None", "int | None"], None]
 
@@ -103,9 +105,10 @@ def release_in(word: str) -> str | None:
 def of_kernel(kernel: Kernel, store: Store, fetch: Callable[[], object]) -> Material:
     """The headers of *kernel*: from its build directory here, from packages in the store, or from those that *fetch*
     puts there. Raises PackError, and what *fetch* raises."""
-    build = kernel.sysroot / "lib/modules" / kernel.release / "build"
-    if os.path.isdir(build):
-        return from_directory(build, None, kernel.srcarch)
+    for directory in modules(kernel.release):
+        build = resolve(kernel.sysroot, f"{directory}/build")
+        if build.is_dir():
+            return from_directory(build, None, kernel.srcarch)
     key = fetched_key(kernel.release, kernel.srcarch)
     paths = kept_packages(store, key)
     if not paths:

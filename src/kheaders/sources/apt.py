@@ -235,8 +235,9 @@ def _plan(request: FetchRequest, apt: Apt) -> Plan:
     asked = ", ".join(apt.suites)
     have = [name for name in apt.names(PREFIX) if is_header_package(name) and "-common" not in name]
     newest = f" (there are {', '.join(have[-3:])})" if have else ""
+    unread = "".join(f"; {suite} could not be asked: {why}" for suite, why in apt.left_out.items())
     raise FetchError(
-        f"no package {' or '.join(names)} for {apt.architecture} in {asked}{newest}",
+        f"no package {' or '.join(names)} for {apt.architecture} in {asked}{newest}{unread}",
         "name another suite or package; an archive keeps only its newest kernels",
     )
 

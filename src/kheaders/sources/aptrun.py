@@ -24,6 +24,9 @@ DOWNLOAD_TIMEOUT = 3600.0
 
 _POLL = 0.2
 _KEY = re.compile(r"(?:NO_PUBKEY|Missing key) ([0-9A-F]{16,40})")
+_INCONSISTENT = re.compile(
+    r"Hash Sum mismatch|unexpected size|Mirror sync in progress|Clearsigned file isn't valid", re.I
+)
 _GONE = (
     re.compile(r"'(\S+) (\S+) (?:Release|InRelease)' (?:does not have|no longer has) a Release file"),
     re.compile(r"Failed to fetch (\S+)/dists/([^/\s]+(?:/updates)?)/\S+ +(?:404|File not found)"),
@@ -53,13 +56,20 @@ class Apt:
     def __init__(self, directory: Path, architecture: str, sysroot: Path = Path("/")) -> None:
         self.architecture = architecture
         self.suites: tuple[str, ...] = ()
+        self.left_out: dict[str, str] = {}
+        """Optional suites that exist and whose lists could not be had → why."""
         self._directory = directory
         self._sysroot = sysroot
         self._conf = directory / "apt.conf"
 
     def update(self, required: Sequence[Entry], optional: Sequence[Entry] = ()) -> None:
-        """Fetch the lists of *required* and, of *optional*, those that exist. Raises FetchError."""
+        """Fetch the lists of *required* and, of *optional*, those that can be had. Raises FetchError.
+
+        An optional suite that does not exist, cannot be reached or is inconsistent (a mirror in the middle of an
+        update) is left out; ``left_out`` has why.
+        """
         extra = list(optional)
+        self.left_out = {}
         while True:
             entries = [*required, *extra]
             self.suites = tuple(entry.suite for entry in entries)
@@ -67,11 +77,14 @@ class Apt:
             done = self._run("apt-get", "update", timeout=LISTS_TIMEOUT)
             if done.returncode == 0:
                 return
-            gone = _gone(done.errors)
-            kept = [entry for entry in extra if (entry.uri, entry.suite) not in gone]
-            if len(kept) == len(extra):
+            # where no suite is named, the optional ones are given up for those that must answer
+            blamed = {entry: why for entry in extra if (why := _blamed(entry, done.errors))}
+            if not extra or (not blamed and any(_blamed(entry, done.errors) for entry in required)):
                 raise _explained(done.errors)
-            extra = kept
+            for entry in blamed or extra:
+                if (entry.uri, entry.suite) not in _gone(done.errors):
+                    self.left_out[entry.suite] = blamed.get(entry) or _explained(done.errors).what
+            extra = [entry for entry in extra if entry not in (blamed or extra)]
 
     def show(self, name: str, version: str = "") -> Package | None:
         """The package *name* in that version, or in the one that apt would install; None if there is none."""
@@ -188,6 +201,21 @@ def _gone(errors: str) -> set[tuple[str, str]]:
     return {(uri.rstrip("/"), suite) for pattern in _GONE for uri, suite in pattern.findall(errors)}
 
 
+def _blamed(entry: Entry, errors: str) -> str:
+    """What apt says of the suite *entry*, in one line; empty if it says nothing of it."""
+    marks = (f"{entry.uri}/dists/{entry.suite}/", f"{entry.uri} {entry.suite} ")
+    lines = (line for line in errors.splitlines() if line.startswith(("E:", "Err:")))
+    found = next((line for line in lines if any(mark in line for mark in marks)), "")
+    return _reason(found.removeprefix("E:").strip()) if found else ""
+
+
+def _reason(line: str) -> str:
+    """A line of apt's, and what it means for who reads it where that is known."""
+    if _INCONSISTENT.search(line):
+        return f"its lists do not fit together ({line})"
+    return line
+
+
 def _explained(errors: str) -> FetchError:
     """The error for what apt-get printed."""
     key = _KEY.search(errors)
@@ -202,6 +230,11 @@ def _explained(errors: str) -> FetchError:
         return FetchError(f"{uri} has no suite {suite}", "name a suite that it has")
     if "is not signed" in errors:
         return FetchError(f"apt-get: {last}", "name an archive that is signed, with the keyring that it is signed by")
+    if _INCONSISTENT.search(errors):
+        return FetchError(
+            f"the lists of the archive do not fit together: {last}",
+            "its mirror may be in the middle of an update: try again later, or name another suite",
+        )
     if re.search(
         r"Could not (?:resolve|connect)|Temporary failure|Unable to connect|timed out|Failed to fetch", errors
     ):

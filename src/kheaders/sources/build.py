@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from kheaders.places import MODULES
 from kheaders.sources.candidate import Candidate, Rejection, Request
 from kheaders.sources.trees import examine, install_hint, link_target, present, resolved
-
-BASES = ("/lib/modules", "/usr/lib/modules")
 
 
 class BuildSource:
@@ -25,7 +24,7 @@ class BuildSource:
         """One answer for each build directory that is there, one refusal if there is none."""
         release = request.kernel.release
         seen = set()
-        for base in BASES:
+        for base in MODULES:
             location = f"{base}/{release}/build"
             real = resolved(request.sysroot, location)
             parent = resolved(request.sysroot, f"{base}/{release}")
@@ -49,8 +48,10 @@ class BuildSource:
                 release=release,
                 beside=f"{base}/{release}/source",
             )
-        if not seen and resolved(request.sysroot, f"{BASES[0]}/{release}/build") is not None:
-            parents = [resolved(request.sysroot, f"{base}/{release}") for base in BASES]
+        if not seen and resolved(request.sysroot, f"{MODULES[0]}/{release}/build") is not None:
+            parents = [resolved(request.sysroot, f"{base}/{release}") for base in MODULES]
             modules = any(parent and os.path.isdir(parent) for parent in parents)
-            what = "no link and no directory of that name" if modules else f"this kernel has no directory in {BASES[0]}"
-            yield Rejection(self.name, f"{BASES[0]}/{release}/build", what, install_hint(release))
+            what = (
+                "no link and no directory of that name" if modules else f"this kernel has no directory in {MODULES[0]}"
+            )
+            yield Rejection(self.name, f"{MODULES[0]}/{release}/build", what, install_hint(release))

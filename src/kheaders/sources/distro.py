@@ -67,9 +67,6 @@ def places(request: Request) -> Iterator[tuple[str, str]]:
     yield f"/usr/src/linux-{release}-obj/{machine}", f"/usr/src/linux-{release}"
     yield f"/usr/src/linux-{release}", ""  # Gentoo, Slackware
     yield f"/usr/src/kernel-headers-{release}", ""  # Void
-    for system in ("booted", "current"):  # NixOS
-        modules = f"/run/{system}-system/kernel-modules/lib/modules/{release}"
-        yield f"{modules}/build", f"{modules}/source"
     if "microsoft" in release.lower():  # WSL
         yield "/usr/src/WSL2-Linux-Kernel", ""
         yield f"/usr/src/WSL2-Linux-Kernel-linux-msft-wsl-{release.partition('-')[0]}", ""

@@ -24,7 +24,8 @@ from kheaders.debpkg import (
 )
 from kheaders.errors import ArchiveError, KheadersError
 from kheaders.kernel import check_release
-from kheaders.sources.build import BASES, BuildSource
+from kheaders.places import MODULES
+from kheaders.sources.build import BuildSource
 from kheaders.sources.candidate import ArchiveContent, Candidate, FilesContent, Rejection, Request
 from kheaders.sources.distro import DistroSource
 from kheaders.sources.trees import AUTOCONF, KCONFIG, examine, read_small
@@ -198,10 +199,10 @@ def _packages(location: str, paths: Sequence[Path], request: Request) -> Candida
     chosen = sorted(known)
 
     def read() -> Mapping[str, bytes]:
-        tree = PackageTree.load(chosen, srcarch=request.srcarch)
+        tree = PackageTree.load(chosen)
         releases = tree.releases()
         release = request.kernel.release if request.kernel.release in releases or len(releases) > 1 else None
-        return tree.headers(srcarch=request.srcarch, release=release)
+        return tree.headers(release=release)
 
     return Candidate(SOURCE, location, FilesContent(read), _digest(chosen))
 
@@ -268,7 +269,7 @@ def _beside(path: Path, real: Path) -> str:
 def _releases_below(root: Path) -> set[str]:
     """The releases that an unpacked root has headers of, by its ``/lib/modules`` and ``/usr/src``."""
     found = set()
-    for base in BASES:
+    for base in MODULES:
         directory = root / base.lstrip("/")
         found |= {name for name in _listing(directory) if os.path.lexists(directory / name / "build")}
     for parent in ("usr/src", "usr/src/kernels"):

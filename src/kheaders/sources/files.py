@@ -54,12 +54,14 @@ class Found(NamedTuple):
 
 
 class Unusable(NamedTuple):
-    """Why there is no file to use at ``shown``; ``absent`` where there is nothing at all."""
+    """Why there is no file to use at ``shown``; ``absent`` where there is nothing at all,
+    ``directory`` where it is one."""
 
     shown: str
     reason: str
     hint: str = ""
     absent: bool = False
+    directory: bool = False
 
 
 def look(request: Request, shown: str, *, may_be_empty: bool = False) -> Found | Unusable:
@@ -77,7 +79,8 @@ def look(request: Request, shown: str, *, may_be_empty: bool = False) -> Found |
     except (OSError, ValueError) as error:
         return Unusable(shown, f"cannot be looked at ({error})")
     if not stat.S_ISREG(status.st_mode):
-        return Unusable(shown, "is not a regular file", "remove it" if not stat.S_ISDIR(status.st_mode) else "")
+        directory = stat.S_ISDIR(status.st_mode)
+        return Unusable(shown, "is not a regular file", "" if directory else "remove it", directory=directory)
     if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         return Unusable(shown, "permission denied", "run as root")
     if not status.st_size and not may_be_empty:

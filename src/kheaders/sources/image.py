@@ -7,21 +7,10 @@ from collections.abc import Iterator
 
 from kheaders import kconfig
 from kheaders.errors import ArchiveError
+from kheaders.places import images
 from kheaders.sources import bootimage
 from kheaders.sources.candidate import ArchiveContent, Candidate, Rejection, Request
 from kheaders.sources.files import Found, Unusable, look
-
-PLACES = (
-    "/boot/vmlinuz-{release}",
-    "/lib/modules/{release}/vmlinuz",
-    "/boot/vmlinux-{release}",
-    "/usr/lib/debug/boot/vmlinux-{release}",
-    "/usr/lib/debug/lib/modules/{release}/vmlinux",
-    "/boot/Image-{release}",
-    "/lib/modules/{release}/build/vmlinux",
-    "/boot/bzImage-{release}",
-)
-"""Where distributions and the kernel's own ``make install`` put images, small ones first."""
 
 OPTION = "CONFIG_IKHEADERS"
 
@@ -36,7 +25,7 @@ class ImageSource:
 
     def offers(self, request: Request) -> Iterator[Candidate | Rejection]:
         """Each image with an archive inside. Nothing is unpacked where the configuration rules an archive out."""
-        places = [place.format(release=request.kernel.release) for place in PLACES]
+        places = images(request.kernel.release)
         if reason := _ruled_out(request):
             yield Rejection(self.name, places[0], reason)
             return
@@ -45,7 +34,7 @@ class ImageSource:
         for place in places:
             found = look(request, place)
             if isinstance(found, Unusable):
-                if not found.absent:
+                if not found.absent and not found.directory:
                     nothing = False
                     yield Rejection(self.name, place, found.reason, found.hint)
                 continue

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from kheaders import compression, elf
 from kheaders.errors import ArchiveError
+from kheaders.places import modules
 from kheaders.sources.candidate import ArchiveContent, Candidate, Rejection, Request
 from kheaders.sources.files import Found, Unusable, look
 
@@ -16,7 +17,7 @@ MAX_MODULE = 256 * 1024**2
 """Bytes that a module may have, on disk and unpacked; real ones have 4 to 8 MB."""
 
 DIRECTORIES = ("updates/dkms", "updates", "extra", "kernel/kernel")
-"""Where modules lie below ``/lib/modules/R``; depmod prefers ``updates`` to what came with the kernel (depmod.d(5))."""
+"""Below the directory of a kernel's modules; depmod prefers ``updates`` to what came with it (depmod.d(5))."""
 
 SUFFIXES = ("", ".zst", ".xz", ".gz")
 
@@ -62,7 +63,7 @@ def module_files(request: Request, names: tuple[str, ...] = NAMES) -> Iterator[F
     What is there but cannot be used comes as Unusable; what is not there is left out.
     """
     seen: set[tuple[int, int] | str] = set()
-    for base in (f"/lib/modules/{request.kernel.release}", f"/usr/lib/modules/{request.kernel.release}"):
+    for base in modules(request.kernel.release):
         usual = [f"{place}/{name}.ko{end}" for name in names for place in DIRECTORIES for end in SUFFIXES]
         for relative in [*usual, *_from_dep(request, base, names)]:
             found = look(request, relative if relative.startswith("/") else f"{base}/{relative}")

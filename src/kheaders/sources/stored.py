@@ -78,6 +78,16 @@ def kept_packages(store: Store, key: str) -> list[Path]:
     return [path for path in paths if path is not None] if None not in paths else []
 
 
+def stand_in_for(store: Store, release: str, srcarch: str) -> str | None:
+    """The kernel for which the headers of *release* were downloaded, as there were none of its own; None if none was.
+
+    Raises StoreError.
+    """
+    record = store.record(FETCHED, fetched_key(release, srcarch))
+    value = record.get("stand_in_for") if record else None
+    return value if isinstance(value, str) and value != release else None
+
+
 def _keys(record: Mapping[str, Any] | None, name: str) -> list[str]:
     """The keys in a record, which may have been damaged."""
     value = record.get(name) if record else None

@@ -20,7 +20,7 @@ from kheaders.safepath import closing, open_below, open_file
 from kheaders.store.areas import TREE
 from kheaders.store.trees import FILE_MODE, Fingerprint, fingerprint
 
-FORMAT = 1
+FORMAT = 2
 """Of manifests and records; one of another format is made again."""
 MAX_JSON = 1024 * 1024
 """Bytes of a manifest or record that are read at most."""

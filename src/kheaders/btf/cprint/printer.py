@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from kheaders.btf import calls
 from kheaders.btf.cprint.bodies import Bodies
 from kheaders.btf.cprint.columns import Columns
 from kheaders.btf.cprint.declarators import Declarators
@@ -17,8 +18,6 @@ FLUSH = 1 << 12
 """Definitions after which the text so far is handed out."""
 
 _RECORDS = (Kind.STRUCT, Kind.UNION)
-_CALLABLE = "bpf_kfunc"
-"""The tag that pahole 1.26 and later puts on functions that BPF programs may call."""
 _BUILT_IN = ("__builtin_va_list",)
 """Names that each compiler defines in its own way for each processor: what BTF means by them gets another name."""
 _POLY = {
@@ -82,17 +81,30 @@ class Printer:
             yield self._flush()
 
     def functions(self, functions: Iterable[int]) -> Iterator[str]:
-        """Declarations of the FUNCs *functions*, as functions of the kernel that a program calls, after their needs.
+        """Declarations of the FUNCs *functions*, after their needs: kfuncs as functions that a program calls.
 
-        One whose name the text already uses for something else is left out.
+        Others come with a remark and cannot be called: a helper is not declared at all, as libbpf declares it. One
+        whose name the text already uses for something else is left out.
         """
+        tagged = frozenset(self.callable)
         for function in functions:
             self.names.user = function
             name = self.names[self.columns.name_offset(function)]
             if name and name not in self.ordinary.used:
                 self.ordinary.used[name] = 1
                 text = self.declarators.declare(self.columns.target(function), name, 0, function)
-                yield f'extern {text} __attribute__((weak, section(".ksyms")));\n'
+                if function in tagged:
+                    yield f'extern {text} __attribute__((weak, section(".ksyms")));\n'
+                else:
+                    yield self._not_callable(function, name, text)
+
+    def _not_callable(self, function: int, name: str, text: str) -> str:
+        btf = self.columns.btf
+        number = calls.helper_number(btf, name)
+        if number is not None:
+            return f"/* {name}: {calls.helper_remark(number)} */\n"
+        remark = calls.REMARKS[calls.callable_from_bpf(btf, function)]
+        return f"extern {text}; /* {remark} */\n"
 
     def one(self, type_id: int) -> str:
         """The definition of a type by itself; the declaration of one that has none."""
@@ -143,7 +155,7 @@ class Printer:
             component = columns.words[columns.starts[at] + 3]
             text = btf.type_name(at)
             if kind == Kind.FUNC:
-                if text == _CALLABLE:
+                if text == calls.KFUNC_TAG:
                     found.append(target)
             elif kind in _RECORDS or kind == Kind.TYPEDEF:
                 own = component == _ITSELF

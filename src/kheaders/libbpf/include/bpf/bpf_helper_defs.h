@@ -7,13 +7,14 @@
  * came later is a kfunc, which has no number.
  */
 
-/* The order is that of libbpf: in this order a compiler writes incomplete types into BTF. */
+struct __sk_buff;
+struct bpf_dynptr;
 struct bpf_fib_lookup;
-struct bpf_sk_lookup;
 struct bpf_perf_event_data;
 struct bpf_perf_event_value;
 struct bpf_pidns_info;
 struct bpf_redir_neigh;
+struct bpf_sk_lookup;
 struct bpf_sock;
 struct bpf_sock_addr;
 struct bpf_sock_ops;
@@ -21,35 +22,33 @@ struct bpf_sock_tuple;
 struct bpf_spin_lock;
 struct bpf_sysctl;
 struct bpf_tcp_sock;
+struct bpf_timer;
 struct bpf_tunnel_key;
 struct bpf_xfrm_state;
-struct linux_binprm;
-struct pt_regs;
-struct sk_reuseport_md;
-struct sockaddr;
-struct tcphdr;
-struct seq_file;
-struct tcp6_sock;
-struct tcp_sock;
-struct tcp_timewait_sock;
-struct tcp_request_sock;
-struct udp6_sock;
-struct unix_sock;
-struct task_struct;
-struct cgroup;
-struct __sk_buff;
-struct sk_msg_md;
-struct xdp_md;
-struct path;
 struct btf_ptr;
-struct inode;
-struct socket;
+struct cgroup;
 struct file;
-struct bpf_timer;
-struct mptcp_sock;
-struct bpf_dynptr;
+struct inode;
 struct iphdr;
 struct ipv6hdr;
+struct linux_binprm;
+struct mptcp_sock;
+struct path;
+struct pt_regs;
+struct seq_file;
+struct sk_msg_md;
+struct sk_reuseport_md;
+struct sockaddr;
+struct socket;
+struct task_struct;
+struct tcp6_sock;
+struct tcp_request_sock;
+struct tcp_sock;
+struct tcp_timewait_sock;
+struct tcphdr;
+struct udp6_sock;
+struct unix_sock;
+struct xdp_md;
 
 /* Clobbers only the registers of its arguments, where the compiler can make use of that. */
 #ifndef __bpf_fastcall
@@ -133,8 +132,7 @@ static long (*const bpf_msg_pull_data)(struct sk_msg_md *msg, __u32 start, __u32
 static long (*const bpf_bind)(struct bpf_sock_addr *ctx, struct sockaddr *addr, int addr_len) = (void *)64;
 static long (*const bpf_xdp_adjust_tail)(struct xdp_md *xdp_md, int delta) = (void *)65;
 static long (*const bpf_skb_get_xfrm_state)(
-	struct __sk_buff *skb, __u32 index, struct bpf_xfrm_state *xfrm_state, __u32 size, __u64 flags) = (void
-	*)66;
+	struct __sk_buff *skb, __u32 index, struct bpf_xfrm_state *xfrm_state, __u32 size, __u64 flags) = (void *)66;
 static long (*const bpf_get_stack)(void *ctx, void *buf, __u32 size, __u64 flags) = (void *)67;
 static long (*const bpf_skb_load_bytes_relative)(
 	const void *skb, __u32 offset, void *to, __u32 len, __u32 start_header) = (void *)68;
@@ -270,8 +268,7 @@ static long (*const bpf_trace_vprintk)(const char *fmt, __u32 fmt_size, const vo
 static struct unix_sock *(*const bpf_skc_to_unix_sock)(void *sk) = (void *)178;
 static long (*const bpf_kallsyms_lookup_name)(const char *name, int name_sz, int flags, __u64 *res) = (void *)179;
 static long (*const bpf_find_vma)(
-	struct task_struct *task, __u64 addr, void *callback_fn, void *callback_ctx, __u64 flags) = (void
-	*)180;
+	struct task_struct *task, __u64 addr, void *callback_fn, void *callback_ctx, __u64 flags) = (void *)180;
 static long (*const bpf_loop)(__u32 nr_loops, void *callback_fn, void *callback_ctx, __u64 flags) = (void *)181;
 static long (*const bpf_strncmp)(const char *s1, __u32 s1_sz, const char *s2) = (void *)182;
 static long (*const bpf_get_func_arg)(void *ctx, __u32 n, __u64 *value) = (void *)183;

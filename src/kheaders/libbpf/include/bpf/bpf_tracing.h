@@ -74,7 +74,7 @@ struct pt_regs;
  * PARM: argument of a function; SYSCALL: of a system call; RET: return address, or where it is; FP: frame pointer;
  * RC: result; SP: stack pointer; IP: instruction pointer. Some architectures overwrite the first argument of a system
  * call with its result and keep it elsewhere, in a member of struct pt_regs which the record that user space sees
- * lacks (___bpf_first_syscall_arg).
+ * lacks: ___bpf_first_syscall_arg is a record with that member alone, which the loader finds in the kernel's.
  */
 
 #if defined(bpf_target_x86)
@@ -128,7 +128,7 @@ struct pt_regs;
 struct pt_regs___arm64 {
 	unsigned long orig_x0;
 } __attribute__((__preserve_access_index__));
-#define ___bpf_first_syscall_arg(x) ((const struct pt_regs___arm64 *)(x)), orig_x0
+#define ___bpf_first_syscall_arg struct pt_regs___arm64
 #define __PT_REGS_CAST(x) ((const struct user_pt_regs *)(x))
 #define __PT_PARM1_REG regs[0]
 #define __PT_PARM2_REG regs[1]
@@ -164,9 +164,9 @@ struct pt_regs___arm64 {
 #elif defined(bpf_target_s390)
 
 struct pt_regs___s390 {
-	long orig_gpr2;
+	unsigned long orig_gpr2;
 } __attribute__((__preserve_access_index__));
-#define ___bpf_first_syscall_arg(x) ((const struct pt_regs___s390 *)(x)), orig_gpr2
+#define ___bpf_first_syscall_arg struct pt_regs___s390
 #define __PT_REGS_CAST(x) ((const user_pt_regs *)(x))
 #define __PT_PARM1_REG gprs[2]
 #define __PT_PARM2_REG gprs[3]
@@ -207,7 +207,7 @@ struct pt_regs___s390 {
 struct pt_regs___riscv {
 	unsigned long orig_a0;
 } __attribute__((__preserve_access_index__));
-#define ___bpf_first_syscall_arg(x) ((const struct pt_regs___riscv *)(x)), orig_a0
+#define ___bpf_first_syscall_arg struct pt_regs___riscv
 #define __PT_REGS_CAST(x) ((const struct user_regs_struct *)(x))
 #define __PT_PARM1_REG a0
 #define __PT_PARM2_REG a1
@@ -385,8 +385,9 @@ struct pt_regs___riscv {
 #define PT_REGS_IP_CORE(x) ___bpf_reg_core(x, __PT_IP_REG)
 
 #if defined(___bpf_first_syscall_arg)
-#define PT_REGS_PARM1_CORE_SYSCALL(x) BPF_CORE_READ(___bpf_first_syscall_arg(x))
-#define PT_REGS_PARM1_SYSCALL(x) PT_REGS_PARM1_CORE_SYSCALL(x)
+#define PT_REGS_PARM1_CORE_SYSCALL(x) \
+	BPF_CORE_READ((const ___bpf_first_syscall_arg *)(x), __PT_PARM1_SYSCALL_REG)
+#define PT_REGS_PARM1_SYSCALL(x) (((const ___bpf_first_syscall_arg *)(x))->__PT_PARM1_SYSCALL_REG)
 #else
 #define PT_REGS_PARM1_CORE_SYSCALL(x) ___bpf_reg_core(x, __PT_PARM1_SYSCALL_REG)
 #define PT_REGS_PARM1_SYSCALL(x) ___bpf_reg(x, __PT_PARM1_SYSCALL_REG)
@@ -473,17 +474,24 @@ struct pt_regs___riscv {
  * bytes is in one element of the context, one of 16 in two. At most six arguments.
  */
 #define ___bpf_slots(t) (sizeof(t) <= 8 ? 1 : 2)
-#define ___bpf_as(t, x, word, from...) ({ union { word z[(sizeof(t) + 7) / 8]; t x; } ___u = { .z = { from } }; ___u.x; })
-#define ___bpf_arg(t, x, n) \
-	__builtin_choose_expr(sizeof(t) == 1, ___bpf_as(t, x, __u8, ctx[n]), \
-	__builtin_choose_expr(sizeof(t) == 2, ___bpf_as(t, x, __u16, ctx[n]), \
-	__builtin_choose_expr(sizeof(t) == 4, ___bpf_as(t, x, __u32, ctx[n]), \
-	__builtin_choose_expr(sizeof(t) == 8, ___bpf_as(t, x, __u64, ctx[n]), \
-	__builtin_choose_expr(sizeof(t) == 16, ___bpf_as(t, x, __u64, ctx[n], ctx[n + 1]), \
+#define ___bpf_as(t, word, n, from...) \
+	({ \
+		union { \
+			word ___in[n]; \
+			t ___out; \
+		} ___u = { .___in = { from } }; \
+		___u.___out; \
+	})
+#define ___bpf_arg(t, n) \
+	__builtin_choose_expr(sizeof(t) == 1, ___bpf_as(t, __u8, 1, ctx[n]), \
+	__builtin_choose_expr(sizeof(t) == 2, ___bpf_as(t, __u16, 1, ctx[n]), \
+	__builtin_choose_expr(sizeof(t) == 4, ___bpf_as(t, __u32, 1, ctx[n]), \
+	__builtin_choose_expr(sizeof(t) == 8, ___bpf_as(t, __u64, 1, ctx[n]), \
+	__builtin_choose_expr(sizeof(t) == 16, ___bpf_as(t, __u64, 2, ctx[n], ctx[n + 1]), \
 			      (void)0)))))
 
 #define ___bpf_ctx_arg0(n)
-#define ___bpf_ctx_arg2(n, t, x) , ___bpf_arg(t, x, n)
+#define ___bpf_ctx_arg2(n, t, x) , ___bpf_arg(t, n)
 #define ___bpf_ctx_arg4(n, t, x, ...) ___bpf_ctx_arg2(n, t, x) ___bpf_ctx_arg2((n) + ___bpf_slots(t), __VA_ARGS__)
 #define ___bpf_ctx_arg6(n, t, x, ...) ___bpf_ctx_arg2(n, t, x) ___bpf_ctx_arg4((n) + ___bpf_slots(t), __VA_ARGS__)
 #define ___bpf_ctx_arg8(n, t, x, ...) ___bpf_ctx_arg2(n, t, x) ___bpf_ctx_arg6((n) + ___bpf_slots(t), __VA_ARGS__)
