@@ -10,6 +10,7 @@ import pytest
 from builders import btf as build
 from builders import interface
 from kheaders import vmlinux
+from kheaders.bpf_headers import bundled
 from kheaders.btf.table import Btf
 from kheaders.interface.blob import Blob
 from kheaders.retyping import Retyper
@@ -156,7 +157,39 @@ def test_headers_of_the_programs_own(tmp_path: Path, blob: Path) -> None:
     assert b"#define ANIMAL_SPEED" not in text
 
 
-@pytest.mark.parametrize("header", ["bpf/bpf_helpers.h", "bpf/bpf_tracing.h", "bpf/usdt.bpf.h"])
-def test_what_libbpfs_headers_need_is_there_though_they_are_not(cut: Cut, header: str) -> None:
-    text = cut(f"#include <{header}>\nint f(void) {{ return 0; }}\n")
-    assert (b"typedef unsigned int __u32;" in text) == (header == "bpf/bpf_helpers.h")
+@pytest.mark.parametrize("header", ["bpf/bpf_helpers.h", "bpf/usdt.bpf.h"])
+def test_what_libbpfs_headers_need_is_there(blob: Path, header: str) -> None:
+    """Those that come with kheaders ask for it, and one that does not come with it is known."""
+    headers = bundled()
+    assert headers is not None
+    program = f'#include "vmlinux.h"\n#include <{header}>\nint f(void) {{ return 0; }}\n'.encode()
+    with Blob(blob) as opened:
+        text = vmlinux.cut(opened, Retyper(opened, False), program, None, library=headers.told).text
+    assert b"typedef unsigned int __u32;" in text
+
+
+def test_what_the_systems_headers_declare_is_left_out(blob: Path) -> None:
+    """Of a header that the compiler finds by itself; what is like it stays, since types of the kernel may need it."""
+    system = {"linux/owls.h": b"struct animal { int mine; };\ntypedef unsigned int u32;\n#define ANIMAL_LIMIT 3\n"}
+    program = b'#include "vmlinux.h"\n#include <linux/owls.h>\n'
+    program += b"int f(struct animal *a, union animal_id *i) { return a->mine + i->number + ANIMAL_LIMIT; }\n"
+    with Blob(blob) as opened:
+        text = vmlinux.cut(opened, Retyper(opened, False), program, None, system=system.get).text
+    assert b"struct animal {" not in text and b"ANIMAL_LIMIT" not in text
+    assert b"union animal_id {" in text and b"typedef __u32 u32;" in text
+
+
+def test_the_record_that_btf_has_is_chosen(tmp_path: Path) -> None:
+    """Of two definitions in headers that no other includes."""
+    files = {
+        "include/linux/a_cache.h": b"struct cache { int small; int other; };\n",
+        "include/linux/long_cache.h": b"#include <linux/types.h>\nstruct cache { u32 flags; struct { u32 size; }; };\n",
+    }
+    made = interface.built(tmp_path / "two.kheaders", files)
+    b = build.Btf()
+    u32 = b.typedef("u32", b.integer("unsigned int", 4))
+    b.struct("cache", 8, [("flags", u32, 0), ("", b.struct("", 4, [("size", u32, 0)]), 32)])
+    program = b'#include "vmlinux.h"\nint f(struct cache *c) { return c->size; }\n'
+    with Blob(made) as opened:
+        text = vmlinux.cut(opened, Retyper(opened, False, Btf.parse(b.write())), program, None).text
+        assert b"u32 flags;" in text and b"int small;" not in text

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,8 @@ from kheaders.archive_api import ArchiveCalls
 from kheaders.blob_api import BlobCalls, Progress
 from kheaders.clang import find as compilers
 from kheaders.clang.find import Compiler
-from kheaders.errors import UsageError
+from kheaders.clang.job import Job, Last
+from kheaders.errors import BtfError, UsageError
 from kheaders.forms_api import FormCalls
 from kheaders.identity import Identity, of_kernel
 from kheaders.kernel import Kernel
@@ -248,47 +249,96 @@ class Context(FormCalls, BlobCalls, ArchiveCalls):
         loads on other kernels too (CO-RE); with *types* ``btf`` BTF tells the types: the kernel's, or *btf*, which is
         what :meth:`btf` takes and belongs to the blob's kernel. Both take a slice. Raises CompileFailed with the
         compiler's diagnostics where the program is at fault.
+
+        A program that includes ``vmlinux.h`` and has none gets one for itself, whatever *form* says: from *blob* or the
+        kernel's own, else from *btf* or the kernel's BTF, with accesses marked for CO-RE as bpftool's has them, and
+        with debug information, without which there is no CO-RE.
         """
-        from kheaders.clang.job import Job
         from kheaders.compile import check as check_object
-        from kheaders.compile import compile_program, gathering_for
+        from kheaders.compile import compile_program, gathering_for, lacks_vmlinux, program_text
 
         changed = core or types == "btf"
         if changed and form not in ("auto", "slice"):
             raise UsageError(f"types are changed in slices only, not in the form {form}", "leave --form out")
         form = "slice" if changed else form
-        opened = self._slices(blob, form)
-        # what a slice cannot do is asked of headers of the same kernel
-        own = self.of_blob(opened) if opened is not None else self
-        try:
-            rework = self._retyper(opened, core, types, btf) if changed and opened is not None else None
-            with self._downloads() as downloads:
-                program = source if isinstance(source, bytes) else Path(source)
-                job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra))
-                by_pch = pch is not None or own._may_have_pch(form)
-                if opened is None and not by_pch and form != "slice":
-                    gathered = gathering_for(job) if form in ("auto", "memory") else None
-                    chain = self.chain(downloads)
-                    chain.watch = gathered.offer if gathered is not None else None
-                    # Reading headers and finding a compiler take about as long where nothing is remembered.
-                    with chain.ahead():
-                        compiler = self.compiler
-                    compiled = compile_program(lambda: chain, compiler, job, form, gathered=gathered)
-                else:
-                    shelf = (lambda: pch or own.pch_shelf()) if by_pch else None
-                    compiled = compile_program(
-                        lambda: own.chain(downloads),
-                        self.compiler,
-                        job,
-                        form,
-                        opened,
-                        rework=rework.apply if rework else None,
-                        shelf=shelf,
-                    )
-                return check_object(own.chain(downloads), self.compiler, job, compiled) if check else compiled
-        finally:
+        with ExitStack() as stack:
+            last = stack.enter_context(self.bpf_headers())
+            downloads = stack.enter_context(self._downloads())
+            program = source if isinstance(source, bytes) else Path(source)
+            job = Job(program, optimise, debug, mcpu, tuple(defines), tuple(includes), tuple(extra), last)
+            if isinstance(program, Path) and not program.is_file():
+                job = job._replace(source=program_text(job))  # a pipe, which gives its text but once
+            opened = self._slices(blob, form)
+            if check and lacks_vmlinux(job):
+                raise UsageError(
+                    "--check holds an object against the one from the full headers, which a program that takes its "
+                    "types from vmlinux.h does not use",
+                    "leave --check out",
+                )
+            if (opened is None or form not in ("auto", "slice")) and lacks_vmlinux(job):
+                opened, form = opened or self._slices(None, "auto"), "slice"
+                if opened is None:
+                    return self._from_btf(job, btf)
+            # what a slice cannot do is asked of headers of the same kernel
+            own = self
             if opened is not None:
-                opened.close()
+                stack.enter_context(opened)
+                own = self.of_blob(opened)
+            rework = self._retyper(opened, core, types, btf) if changed and opened is not None else None
+            by_pch = pch is not None or own._may_have_pch(form)
+            if opened is None and not by_pch and form != "slice":
+                gathered = gathering_for(job) if form in ("auto", "memory") else None
+                chain = self.chain(downloads)
+                chain.watch = gathered.offer if gathered is not None else None
+                # Reading headers and finding a compiler take about as long where nothing is remembered.
+                with chain.ahead():
+                    compiler = self.compiler
+                compiled = compile_program(lambda: chain, compiler, job, form, gathered=gathered)
+            else:
+                shelf = (lambda: pch or own.pch_shelf()) if by_pch else None
+                compiled = compile_program(
+                    lambda: own.chain(downloads),
+                    self.compiler,
+                    job,
+                    form,
+                    opened,
+                    rework=rework.apply if rework else None,
+                    shelf=shelf,
+                    types=(lambda: self._retyper(opened, core, types, btf, needed=True)) if opened else None,
+                )
+            return check_object(own.chain(downloads), self.compiler, job, compiled) if check else compiled
+
+    def _from_btf(self, job: Job, named: str | os.PathLike[str] | Btf | None) -> Compiled:
+        """*job* compiled with a ``vmlinux.h`` of the BTF *named*, or of that of the kernel that is meant."""
+        from kheaders.clang.flags import architecture
+        from kheaders.compile import Compiled, program_text
+        from kheaders.from_btf import compile_from_btf
+
+        kernel, srcarch = self._meant()
+        if named is None and kernel.btf is None:
+            raise BtfError(
+                f"the program includes vmlinux.h, and neither a blob nor BTF of kernel {kernel.release} is at hand",
+                "make it from headers (kheaders blob build), or name the types with --btf FILE",
+            )
+        types = self.btf(named if named is not None else kernel.btf)
+        arch = architecture(srcarch)._replace(big_endian=types.big_endian)
+        result = compile_from_btf(types, arch, self.compiler, job, program_text(job))
+        return Compiled(result.output, result, "btf", kernel.release if named is None else None)
+
+    @contextmanager
+    def bpf_headers(self) -> Iterator[Last]:
+        """libbpf's headers as a compiler finds them after all others: the system's, or those that come with kheaders.
+
+        Raises StoreError.
+        """
+        from kheaders.bpf_headers import find
+
+        found = find(self.sysroot)
+        if found is None:
+            yield Last()
+            return
+        with found.shown() as last:
+            yield last
 
     def doctor(self) -> Report:
         """Ask every source, verify every offer, and tell all of it; raises nothing for what it finds."""

@@ -38,6 +38,8 @@ class Layouts(NamedTuple):
 class BlobCalls(TypeCalls):
     """A part of :class:`kheaders.api.Context`."""
 
+    sysroot: Path
+
     @abstractmethod
     def named_headers(self) -> Identity | None:
         """Of which kernel the headers are that the user named."""
@@ -231,9 +233,9 @@ class BlobCalls(TypeCalls):
         *btf* as for :meth:`compile`. Raises BlobError, BtfError, UsageError. No compiler is run, so what only a compile
         shows to be missing is not in it.
         """
-        from kheaders import vmlinux
+        from kheaders import bpf_headers, vmlinux
         from kheaders.clang.arguments import read
-        from kheaders.clang.job import Job
+        from kheaders.clang.job import Job, Last
         from kheaders.compile import program_text
         from kheaders.forms.slice import SliceForm
 
@@ -243,9 +245,13 @@ class BlobCalls(TypeCalls):
         text = told.prelude() + program_text(job)
         place = None if isinstance(program, bytes) else os.fspath(program.parent)
         with self.blob(blob) as opened:
-            if vmlinux.wanted(text, place, includes):
+            library = bpf_headers.find(self.sysroot)
+            last = library.told if library is not None else Last().text
+            if vmlinux.wanted(text, place, told.search):
                 retyper = self._retyper(opened, core, types, btf, needed=True)
-                return vmlinux.cut(opened, retyper, text, place, includes)
+                # the compiler that reads it finds the system's headers too, and what they declare is not the kernel's
+                system = bpf_headers.of_system(self.sysroot)
+                return vmlinux.cut(opened, retyper, text, place, told.search, last, system=system)
             retyper = self._retyper(opened, core, types, btf)
             form = SliceForm(opened, retyper.apply if retyper.changes else None)
-            return form.cut(form.program(text, place, told.search))
+            return form.cut(form.program(text, place, told.search, last))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kheaders.interface.slice import Slice
     from kheaders.objects import Difference
     from kheaders.precompiled import PchAttempt
+    from kheaders.retyping import Retyper
     from kheaders.slicing import SliceAttempt
 
 FormName = Literal["auto", "slice", "pch", "memory", "directory"]
@@ -36,7 +37,8 @@ class Compiled(NamedTuple):
     object: bytes
     result: Result
     form: str
-    """The form that served the headers: ``slice``, ``pch``, ``memory`` or ``directory``."""
+    """The form that served the headers: ``slice``, ``pch``, ``memory`` or ``directory``; ``btf`` for a ``vmlinux.h``
+    of BTF's types."""
     release: str | None
     """Release of the kernel whose headers were used."""
     found: Found | None = None
@@ -59,6 +61,7 @@ def compile_program(
     gathered: Closure | None = None,
     shelf: Callable[[], Shelf | PchForm] | None = None,
     rework: Rework | None = None,
+    types: Callable[[], Retyper] | None = None,
 ) -> Compiled:
     """Compile *job* for the kernel of the chain that *chain* makes when headers are needed.
 
@@ -67,7 +70,8 @@ def compile_program(
     that compiles is proof enough of the headers that it used; one that does not is believed to be at fault only after
     the trial program has compiled. What a slice cannot do, the full headers are asked; only where these are not at hand
     does the slice's failure count, and then it is told by name what is missing. *gathered* is what was gathered for the
-    program while the chain read ahead (:func:`gathering_for`); *rework* is done to slices.
+    program while the chain read ahead (:func:`gathering_for`); *rework* is done to slices; *types* gives what a
+    ``vmlinux.h`` is made with, for a program that includes one and has none: it takes that from the *blob* alone.
 
     Raises CompileFailed with the compiler's diagnostics, HostAssembly, HeadersNotFound, StoreError, CompilerError,
     FormError, and UsageError for words by which clang makes no object.
@@ -82,11 +86,11 @@ def compile_program(
     if blob is not None and form in ("auto", "slice"):
         from kheaders.slicing import attempt_slice
 
-        attempt = attempt_slice(blob, compiler, job, program, rework)
+        attempt = attempt_slice(blob, compiler, job, program, rework, types)
         if attempt.ok and attempt.result is not None:
             release = attempt.blob.meta.get("release")
             return Compiled(attempt.result.output, attempt.result, "slice", release, slice=attempt.piece)
-        if form == "slice":
+        if form == "slice" or attempt.final:
             raise attempt.failure(compiler)
     precompiled = _by_pch(shelf(), compiler, chain, job, program, form) if shelf is not None else None
     if precompiled is not None and precompiled.ok and precompiled.result is not None:
@@ -135,6 +139,18 @@ def check(chain: Chain, compiler: Compiler, job: Job, compiled: Compiled) -> Com
     return compiled._replace(differences=tuple(compare(compiled.object, full.object)))
 
 
+def lacks_vmlinux(job: Job) -> bool:
+    """Whether the program includes a ``vmlinux.h`` that it does not have. Raises UsageError if it cannot be read."""
+    text = program_text(job)
+    if b'"' not in text and b"vmlinux" not in text and not job.includes and not job.extra:
+        return False  # as most are that include the kernel's headers, and nothing need be imported to see it
+    from kheaders import vmlinux
+    from kheaders.slicing import place_of
+
+    told = arguments.read(job.arguments())
+    return vmlinux.lacking(told.prelude() + text, place_of(job), told.search)
+
+
 def gathering_for(job: Job) -> Closure | None:
     """What gathers the headers that the program can reach, to watch a chain; None for one that cannot be read twice."""
     if isinstance(job.source, Path) and not job.source.is_file():
@@ -142,7 +158,9 @@ def gathering_for(job: Job) -> Closure | None:
     from kheaders.forms.memory import gathering
 
     told = arguments.read(job.arguments())
-    return None if told.not_understood else gathering(told.prelude() + program_text(job), _directories(job, told))
+    if told.not_understood:
+        return None
+    return gathering(told.prelude() + program_text(job), _directories(job, told), job.last.text)
 
 
 def _with_headers(
@@ -167,7 +185,11 @@ def _with_headers(
             chosen: Form = DirectoryForm(tree(chain, found).path, found.facts)
         else:
             entry = (found.entry or chain.store.tree(found.facts.digest)) if form == "auto" else None
-            chosen = DirectoryForm(entry.path, found.facts) if entry else MemoryForm(found.headers, gathered=gathered)
+            chosen = (
+                DirectoryForm(entry.path, found.facts)
+                if entry
+                else MemoryForm(found.headers, gathered=gathered or gathering_for(job))
+            )
         # That it compiles proves the headers, but not that types lie as in the kernel.
         with chain.proving(found, proof) if kernel.btf else nullcontext() as proven:
             result = _attempt(chosen, compiler, job, program, found)
@@ -175,7 +197,7 @@ def _with_headers(
             continue
         if result.ok or chain.approve(found, proof):
             why = attempt.reason if attempt is not None else ""
-            output = _accepted(result, compiler, attempt)
+            output = _accepted(result, compiler, job, attempt)
             return Compiled(output, result, chosen.name, found.facts.release, found, why_not_slice=why)
     raise chain.nothing()
 
@@ -223,7 +245,7 @@ def _directories(job: Job, told: arguments.Arguments) -> tuple[str, ...]:
     return (beside, *told.search.every)
 
 
-def _accepted(result: Result, compiler: Compiler, attempt: SliceAttempt | None) -> bytes:
+def _accepted(result: Result, compiler: Compiler, job: Job, attempt: SliceAttempt | None) -> bytes:
     """The object, or the error that the result means."""
     from kheaders.headers.markers import MARKER, reached
 
@@ -233,4 +255,7 @@ def _accepted(result: Result, compiler: Compiler, attempt: SliceAttempt | None) 
         from kheaders.slicing import host_assembly
 
         raise host_assembly(result, attempt)
-    raise CompileFailed(f"{compiler.name} refused the program", "see its messages above", result.diagnostics)
+    from kheaders.slicing import no_header
+
+    why = no_header(job, result.diagnostics) or (f"{compiler.name} refused the program", "see its messages above")
+    raise CompileFailed(*why, result.diagnostics)

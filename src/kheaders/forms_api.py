@@ -31,6 +31,7 @@ class FormCalls:
         store: Store
         headers: Path | None
         named: bool
+        sysroot: Path
 
         @property
         def compiler(self) -> Compiler: ...
@@ -49,7 +50,18 @@ class FormCalls:
         if form == "pch":
             return self.pch_flags()
         found, entry = self.directory()
-        return DirectoryForm(entry.path, found.facts).flags(self.compiler)
+        return [*DirectoryForm(entry.path, found.facts).flags(self.compiler), *self.bpf_flags()]
+
+    def bpf_flags(self) -> list[str]:
+        """Flags with which any clang build finds libbpf's headers after all others, and nothing else beside them.
+
+        The system's are copied to the store for it; where it has none, those that come with kheaders are named. Empty
+        where there are none at all. Raises StoreError.
+        """
+        from kheaders.bpf_headers import find
+
+        found = find(self.sysroot)
+        return ["-idirafter", str(found.kept(self.store))] if found is not None else []
 
     def pch(self, options: Options | None = None) -> Pch:
         """The kernel's PCH in the store, for the context's compiler and *options* (default: ``-O2`` alone).
@@ -119,7 +131,7 @@ class FormCalls:
             found = self.pch()
         except FormError:
             found = self.build_pch()
-        return self.pch_shelf().flags(found, Options())
+        return [*self.pch_shelf().flags(found, Options()), *self.bpf_flags()]
 
     def pch_shelf(self) -> Shelf:
         """Where the PCHs of the context's kernel lie; with headers that say themselves of which, of that one."""
@@ -157,7 +169,7 @@ class FormCalls:
         from kheaders.forms.directory import DirectoryForm
 
         place = Path(os.path.abspath(directory))
-        return DirectoryForm(place, mount.identity(place)).flags(self.compiler)
+        return [*DirectoryForm(place, mount.identity(place)).flags(self.compiler), *self.bpf_flags()]
 
     def _may_have_pch(self, form: str) -> bool:
         """Whether a compile in *form* should look for a PCH; told without looking for a compiler."""

@@ -21,6 +21,7 @@ from kheaders.forms.served import before_program
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.markers import MARKER, reached
 from kheaders.interface import program as programs
+from kheaders.slicing import place_of
 
 
 class PchAttempt(NamedTuple):
@@ -103,7 +104,7 @@ def compile_with(
         return PchAttempt(None, f"{hidden} is read in place of the kernel's header of that name")
     # Macros of the command line were looked at when the PCH was chosen.
     itself = told._replace(macros=()).prelude() + text
-    own = own_macros(gather(itself, _place(job), told.search, known=_any_name))
+    own = own_macros(gather(itself, place_of(job), told.search, known=_any_name, last=job.last.text))
     layer = form.names.layer(program.includes)
     why = form.names.obstacle(program, own, layer)
     if why:
@@ -130,7 +131,7 @@ def _untold(program: programs.Program) -> str:
 
 def _read(job: Job, text: bytes) -> programs.Program:
     told = arguments.read(job.arguments())
-    return programs.read(told.prelude() + text, _place(job), told.search, known=_any_name)
+    return programs.read(told.prelude() + text, place_of(job), told.search, known=_any_name, last=job.last.text)
 
 
 def _any_name(name: str) -> bool:
@@ -141,11 +142,6 @@ def _any_name(name: str) -> bool:
 def _unclear(told: arguments.Arguments) -> str:
     word = told.not_understood[0] if told.not_understood else ""
     return f"{word} may change what the headers mean, and a PCH is made without it" if word else ""
-
-
-def _place(job: Job) -> str:
-    """Where the program's own headers are looked for first."""
-    return os.fspath(job.source.parent) if isinstance(job.source, Path) else "."
 
 
 def _own_headers(compiler: Compiler) -> list[str]:

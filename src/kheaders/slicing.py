@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kheaders.clang import arguments, diagnostics
 from kheaders.clang.arguments import Arguments
@@ -19,9 +19,12 @@ from kheaders.forms.slice import ROOT as SLICES
 from kheaders.forms.slice import STUBS, Rework, SliceForm, lacking, placed
 from kheaders.headers.markers import MARKER, REGISTER_MARKER, reached
 from kheaders.interface.blob import Blob
-from kheaders.interface.program import Program
+from kheaders.interface.program import Program, is_vmlinux
 from kheaders.interface.slice import Needs, Slice
 from kheaders.patterns import pattern
+
+if TYPE_CHECKING:
+    from kheaders.retyping import Retyper
 
 ROUNDS = 4
 """How often a slice is cut for one program at most; each round adds what the compiler missed."""
@@ -40,6 +43,8 @@ class SliceAttempt(NamedTuple):
     """None where no compile was worth trying."""
     reason: str
     """Why the slice would not do, in one line; empty if it did."""
+    final: bool = False
+    """Whether no other form can do better."""
 
     @property
     def ok(self) -> bool:
@@ -56,15 +61,27 @@ class SliceAttempt(NamedTuple):
         )
 
 
-def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework: Rework | None = None) -> SliceAttempt:
-    """Compile *job*, whose text is *text*, from a slice of *blob*. Raises BlobError, CompilerError, StoreError."""
+def attempt_slice(
+    blob: Blob,
+    compiler: Compiler,
+    job: Job,
+    text: bytes,
+    rework: Rework | None = None,
+    types: Callable[[], Retyper] | None = None,
+) -> SliceAttempt:
+    """Compile *job*, whose text is *text*, from a slice of *blob*.
+
+    *types* gives what a ``vmlinux.h`` is made with, for a program that includes one and has none. Raises BlobError,
+    BtfError, CompilerError, StoreError.
+    """
     told = arguments.read(job.arguments())
     form = SliceForm(blob, rework)
-    place = os.fspath(job.source.parent) if isinstance(job.source, Path) else "."
     # a compiler takes as long to start as a slice to be cut
     with form.promise(compiler) as (served, give), begun(compiler, job, served.flags, served.pass_fds) as finish:
         told, doubt = _predefined(compiler, served.flags, told)
-        program = form.program(told.prelude() + text, place, told.search)
+        program = form.program(told.prelude() + text, place_of(job), told.search, job.last.text)
+        if types is not None and any(map(is_vmlinux, program.includes)):
+            return attempt_vmlinux(form, compiler, job, told.prelude() + text, program, types())
         form.tail = giving_way(served.flags, told, program.settled, program.changed)
         if told.trigraphs and any(b"??" in part for part in program.texts):
             doubt = doubt or "the options have trigraphs replaced, and the program has some"
@@ -87,16 +104,38 @@ def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework:
         result = _compile(form, compiler, job, piece)
     for _ in range(ROUNDS - 1):
         more = lacking(result.diagnostics)
-        nothing_new = more.names <= needs.names and more.tags <= needs.tags
-        if result.ok or MARKER in result.diagnostics or nothing_new:
+        if result.ok or MARKER in result.diagnostics or more <= needs:
             break
-        needs = Needs(needs.names | more.names, needs.tags | more.tags)
+        needs |= more
         piece = form.cut(program, needs)
         result = _compile(form, compiler, job, piece)
-    reason = _reason(blob, compiler, program, piece, result)
+    reason = _reason(blob, compiler, job, program, piece, result)
     if reason and diagnostics.macros_expanded(result.diagnostics):
         result = _compile(form, compiler, job, placed(blob, piece))
     return SliceAttempt(blob, program, piece, result, reason)
+
+
+def attempt_vmlinux(
+    form: SliceForm, compiler: Compiler, job: Job, text: bytes, program: Program, retyper: Retyper
+) -> SliceAttempt:
+    """Compile *job*, which includes a ``vmlinux.h`` that it does not have; *text* is its text with what its words say.
+
+    As with bpftool's header accesses are marked for CO-RE, which takes debug information. Raises as attempt_slice.
+    """
+    from kheaders import vmlinux
+
+    job = job._replace(debug=True)
+    search = arguments.read(job.arguments()).search
+    needs = Needs()
+    while True:
+        piece = vmlinux.cut(form.blob, retyper, text, place_of(job), search, job.last.text, needs, form.has)
+        with form.vmlinux(piece, vmlinux.named(program.includes), compiler) as served:
+            result = execute(compiler, job, served.flags, served.pass_fds)
+        more = lacking(result.diagnostics)
+        if result.ok or MARKER in result.diagnostics or more <= needs:
+            reason = _reason(form.blob, compiler, job, program, piece, result)
+            return SliceAttempt(form.blob, program, piece, result, reason, final=True)
+        needs |= more
 
 
 def _predefined(compiler: Compiler, flags: Sequence[str], told: Arguments) -> tuple[Arguments, str]:
@@ -124,9 +163,10 @@ def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Progra
         paths = _DEPENDENCY.findall(result.output.decode("utf-8", "replace")) if result.ok else []
         entered = _ENTERED.findall(result.diagnostics)
         paths += entered
-        if unread := _unread(entered, program, compiler):
+        if unread := _unread(entered, program, compiler, job):
             doubt = f"it includes {unread} by a name that macros make: what that does to macros is told too late"
             return program._replace(doubt=doubt)
+        paths = [path for path in paths if not path.startswith(f"{job.last.root}/")]
         taken = frozenset(path.removeprefix(f"{STUBS}/") for path in paths)
         if taken == program.taken:
             break
@@ -138,9 +178,9 @@ def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Progra
     return program
 
 
-def _unread(entered: list[str], program: Program, compiler: Compiler) -> str:
+def _unread(entered: list[str], program: Program, compiler: Compiler, job: Job) -> str:
     """The first of the files that a preprocessor *entered* that is the user's and was not read with the program."""
-    served = (f"{STUBS}/", f"{SLICES}/", f"{compiler.include}/")
+    served = (f"{STUBS}/", f"{SLICES}/", f"{compiler.include}/", f"{job.last.root}/")
     own = [path for path in entered if not path.startswith(served)]
     known = {os.path.realpath(path) for path in program.files} if own else set()
     return next((path for path in own if os.path.realpath(path) not in known), "")
@@ -167,12 +207,14 @@ def host_assembly(result: Result, attempt: SliceAttempt | None) -> HostAssembly:
     )
 
 
-def _reason(blob: Blob, compiler: Compiler, program: Program, piece: Slice, result: Result) -> str:
+def _reason(blob: Blob, compiler: Compiler, job: Job, program: Program, piece: Slice, result: Result) -> str:
     if result.ok and not reached(result.output):
         return ""
     if result.ok or MARKER in result.diagnostics:
         return "the program reaches inline assembly of the host's processor"
     release = blob.meta.get("release")
+    if why := no_header(job, result.diagnostics):
+        return why[0]
     if name := diagnostics.missing_file(result.diagnostics):
         return f"kernel {release} has no header <{name}>, nor has the program"
     lacks = lacking(result.diagnostics)
@@ -187,6 +229,21 @@ def _reason(blob: Blob, compiler: Compiler, program: Program, piece: Slice, resu
     return f"{compiler.name} refused the program: {diagnostics.first_error(result.diagnostics)}"
 
 
+def no_header(job: Job, printed: str) -> tuple[str, str] | None:
+    """(what, hint) where what a compiler *printed* misses a header that no kernel has; None where they don't."""
+    name = diagnostics.missing_file(printed)
+    if name is None:
+        return None
+    if name.startswith("bpf/"):
+        have = f"those in {job.last.place} are without it" if job.last.place else "none of them are here"
+        hint = "install a libbpf that has it (Debian: libbpf-dev), or name its directory with -I"
+        return f"{name}: a header of libbpf's for programs, and {have}", hint
+    if is_vmlinux(name):
+        hint = "run 'kheaders blob build', or write one: kheaders types > vmlinux.h"
+        return f"{name}: there is neither a blob nor BTF of the kernel to make it from", hint
+    return None
+
+
 def _declared_in(blob: Blob, name: str, visible: bytes) -> tuple[list[str], bool]:
     """Headers, by the names that include lines use, that have the name; whether one of them is visible."""
     number = blob.number(name)
@@ -198,3 +255,8 @@ def _declared_in(blob: Blob, name: str, visible: bytes) -> tuple[list[str], bool
         blob.files[file].partition("include/")[2].removeprefix("uapi/").removeprefix("generated/") for file in files
     }
     return sorted(filter(None, names)), any(visible[file] for file in files)
+
+
+def place_of(job: Job) -> str:
+    """Where the program's own headers are looked for first."""
+    return os.fspath(job.source.parent) if isinstance(job.source, Path) else "."

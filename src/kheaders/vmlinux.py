@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from kheaders.btf.cprint.vmlinux import HEAD, TAIL, alone
+from kheaders.btf.cprint.vmlinux import HEAD, TAIL, alone, header
 from kheaders.btf.kinds import Kind
 from kheaders.btf.model import Struct, Union
+from kheaders.btf.selection import Used, select
 from kheaders.btf.table import Btf
 from kheaders.c import declaration
+from kheaders.c.include_path import IncludeSearch
 from kheaders.c.lexer import tokens
 from kheaders.clang.flags import architecture, include_directories
 from kheaders.interface.blob import Blob
-from kheaders.interface.program import Program, read
+from kheaders.interface.program import VMLINUX, Program, is_vmlinux, read
 from kheaders.interface.schema import KINDS, NAME_ROWS
-from kheaders.interface.slice import Cutter, Slice
+from kheaders.interface.slice import Cutter, Needs, Slice
 from kheaders.retyping import Retyper
 
-NAME = "vmlinux.h"
-LIBRARY = ("/usr/include", "/usr/local/include")
-"""Where libbpf's headers for programs lie; what they declare is not the kernel's to declare."""
+Searched = IncludeSearch | Sequence[str]
+"""How the program's own headers are looked for."""
 
 _INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"](?:[\w./-]*/)?vmlinux\.h[>\"][^\n]*", re.MULTILINE)
 _QUOTED = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*\"", re.MULTILINE)
@@ -37,19 +38,10 @@ _SECTION = re.compile(rb"\bSEC\s*\([^()\n]*\)")
 _PACKED = re.compile(rb"\}\s*__attribute__\s*\(\(\s*(?:__)?packed(?:__)?\s*\)\)(?=\s*;\Z)")
 _EMBEDDED = rb"\bstruct\s+%s\s+\w"
 _MEMBERS = NAME_ROWS.index("members")
-_TYPE = re.compile(rb"\b__[a-z]+(?:\d+)?\b")
-_WORDS = b"static inline void kheaders_words(void) { %s; }\n"
-_KNOWN = {
-    "bpf/bpf_helpers.h": _WORDS % b"__u8; __u16; __u32; __u64; __s8; __s16; __s32; __s64; __be16; __be32; __wsum"
-    + b"void kheaders_attributes(void) __attribute__((noinline, always_inline, unused));\n",
-    "bpf/bpf_tracing.h": _WORDS % b"struct pt_regs regs; struct user_pt_regs user_regs",
-    "bpf/usdt.bpf.h": _WORDS % b"struct pt_regs regs; BPF_MAP_TYPE_HASH; BPF_MAP_TYPE_ARRAY; BPF_NOEXIST; BPF_ANY",
-}
-"""What libbpf's headers ask of the kernel at least."""
 _BUILTIN = "__builtin_"
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _LOOSE = ("prototype", "variable", "inline")
-_LIMIT = 1 << 22
+_HEAD = HEAD.replace("#define __VMLINUX_H__\n", "#define __VMLINUX_H__\n\n#pragma clang system_header\n").encode()
 _CORE = (
     "include/linux/kconfig.h",
     "include/linux/sched.h",
@@ -64,39 +56,130 @@ _WORSE = ("include/asm-generic/", "include/trace/", "include/uapi/asm-generic/",
 """Headers that stand in for others, or that only make sense within one file."""
 
 
-def wanted(text: bytes, directory: str | None = None, includes: Sequence[str] = ()) -> bool:
+def wanted(text: bytes, directory: str | None = None, search: Searched = ()) -> bool:
     """Whether a program includes ``vmlinux.h``, by itself or by a header of its own."""
     if _INCLUDE.search(text):
         return True
-    return _QUOTED.search(text) is not None and any(
-        map(_is_this, read(text, directory, includes, foreign=_foreign).includes)
-    )
+    return _may_include(text, search) and bool(named(read(text, directory, search, foreign=_foreign).includes))
 
 
-def cut(blob: Blob, retyper: Retyper, text: bytes, directory: str | None, includes: Sequence[str] = ()) -> Slice:
-    """The header for the program *text*, which lies in *directory*. Raises BlobError, BtfError."""
-    bare = _SECTION.sub(b"", _INCLUDE.sub(b"", text))
-    itself = read(bare, directory, includes, foreign=_foreign)
-    program = _read(bare, directory, includes)
+def lacking(text: bytes, directory: str | None, search: Searched) -> bool:
+    """Whether a program includes a ``vmlinux.h``, by itself or by a header of its own, and has none."""
+    if VMLINUX.encode() not in text and not _may_include(text, search):
+        return False
+    return bool(named(read(text, directory, search, foreign=_is_library, opaque=is_vmlinux).includes))
+
+
+def _may_include(text: bytes, search: Searched) -> bool:
+    """Whether a program may have headers of its own."""
+    return _QUOTED.search(text) is not None or search not in ((), IncludeSearch())
+
+
+def named(includes: Iterable[str]) -> tuple[str, ...]:
+    """Those of the names in include lines that mean ``vmlinux.h``."""
+    return tuple(filter(is_vmlinux, includes))
+
+
+def cut(
+    blob: Blob,
+    retyper: Retyper,
+    text: bytes,
+    directory: str | None,
+    search: Searched = (),
+    library: Callable[[str], bytes | None] = lambda name: None,
+    needs: Needs | None = None,
+    known: Callable[[str], bool] = lambda name: False,
+    system: Callable[[str], bytes | None] = lambda name: None,
+) -> Slice:
+    """The header for the program *text*, which lies in *directory*; *library* gives the texts of libbpf's headers.
+
+    What *needs* adds is taken as if the program named it. *known* tells of headers of the kernel that the compiler
+    finds, before those of the directories behind the kernel's; *system* gives the texts of those of the system that it
+    finds by itself. Raises BlobError, BtfError.
+    """
+    bare = _SECTION.sub(b"", text)
+    itself = read(bare, directory, search, foreign=_foreign, known=known)
+    program = read(bare, directory, search, foreign=is_vmlinux, known=known, last=library)
     # with a whole vmlinux.h, what a program points to is defined, and it may count on that: pointer + 1
     program = program._replace(strong=program.strong | itself.weak)
-    config = frozenset(str(option).encode() for option in blob.meta.get("config", ()))
-    search = include_directories(architecture(str(blob.meta.get("srcarch", "")), config))
-    # a type may be declared again, if it is the same: with bpftool's header it must be
-    program = program._replace(declared=program.declared - _typedefs(blob, program.declared))
-    piece = _whole(blob, retyper._replace(core=False), program, search)
+    places = _search(blob)
+    others = _others(itself, system)
+    declared = program.declared | others.declared
+    # a type may be declared again, if it is the same: with bpftool's header it must be; only others may need it
+    again = _typedefs(blob, declared)
+    program = program._replace(
+        declared=declared - again,
+        defined=program.defined | others.defined,
+        words=program.words - again,
+        own_macros=program.own_macros | {name.decode() for part in itself.texts for name in _OWN.findall(part)},
+    )
+    if needs is not None:
+        program = program._replace(
+            declared=program.declared - needs.names,
+            defined=program.defined - needs.tags,
+            words=program.words | needs.names | needs.tags,
+            strong=program.strong | needs.tags,
+        )
+        program = program._replace(
+            declared=program.declared | needs.conflicts, defined=program.defined | needs.conflicts
+        )
+    piece = _whole(blob, retyper._replace(core=False), program, places)
     if retyper.btf is not None:
         piece = piece._replace(first=_unpacked(blob, retyper.btf, piece))
     # a program that declares an option (extern bool CONFIG_X __kconfig) has its loader tell the value
     own = {name.encode() for name in program.declared}
+    for part in others.texts:
+        own.update(_OWN.findall(part))
     for part in program.texts:  # libbpf's headers spell attributes without underscores
         own |= declaration.attributes(tokens(part))
     for part in itself.texts:
         # with a whole vmlinux.h no macro can be called like a variable, a parameter or a member
         own.update((*_OWN.findall(part), *_EXTERN.findall(part), *declaration.variables(tokens(part))))
     body = _MACRO.sub(lambda macro: b"" if macro[1] in own else macro[0], _MARKER.sub(b"", piece.text))
-    head = HEAD.replace("#define __VMLINUX_H__\n", "#define __VMLINUX_H__\n\n#pragma clang system_header\n")
-    return piece._replace(first=head.encode() + body + TAIL.encode(), last=b"", includes=())
+    answered = tuple(name for name in itself.includes if _header(blob, name, places) is not None)
+    return piece._replace(first=_HEAD + body + TAIL.encode(), last=b"", stubs={}, includes=answered)
+
+
+def _others(program: Program, system: Callable[[str], bytes | None]) -> Program:
+    """The headers of the system that *program* includes, as a program of their own."""
+    lines = "".join(f"#include <{name}>\n" for name in program.includes if not _foreign(name))
+    return read(lines.encode(), None, (), last=system)
+
+
+def from_btf(
+    btf: Btf,
+    text: bytes,
+    directory: str | None,
+    search: Searched = (),
+    library: Callable[[str], bytes | None] = lambda name: None,
+) -> bytes:
+    """The header as :func:`cut` makes it, from types alone: there are no macros and no inline functions in it.
+
+    Raises BtfError.
+    """
+    itself = read(text, directory, search, foreign=_foreign)
+    program = read(text, directory, search, foreign=is_vmlinux, last=library)
+    tags = (program.strong | itself.weak) - program.defined
+    used = Used(
+        program.words - program.declared,
+        tags,
+        program.weak - program.defined - tags,
+        program.calls.names - program.declared,
+        program.touched | program.calls.words(program.calls.names),
+    )
+    return "".join(header(btf, select(btf, used))).encode()
+
+
+def _search(blob: Blob) -> tuple[str, ...]:
+    """The include directories of the blob's kernel."""
+    config = frozenset(str(option).encode() for option in blob.meta.get("config", ()))
+    return include_directories(architecture(str(blob.meta.get("srcarch", "")), config))
+
+
+def _header(blob: Blob, name: str, search: Sequence[str]) -> str | None:
+    """The path of the kernel's header that an include line calls *name*."""
+    paths = (os.path.normpath(f"{place}/{name}") for place in search)
+    return next((path for path in paths if path in blob.file_numbers), None)
 
 
 def _whole(blob: Blob, retyper: Retyper, program: Program, search: Sequence[str]) -> Slice:
@@ -104,8 +187,8 @@ def _whole(blob: Blob, retyper: Retyper, program: Program, search: Sequence[str]
     touched = program.touched | program.calls.words(program.calls.names)
     chosen = program
     while True:
-        headers = tuple(_headers(blob, chosen, search))
-        piece = Cutter(blob, search).cut(chosen._replace(includes=headers))
+        headers = (*program.includes, *_headers(blob, chosen, search, retyper.btf))
+        piece = Cutter(blob, search).cut(chosen._replace(includes=headers, ahead=()))
         piece = piece._replace(first=_without_loose(blob, piece, program))
         piece = retyper.apply(piece, chosen)
         more = frozenset(_pending(blob, retyper.btf, piece.first, touched)) - chosen.strong
@@ -203,46 +286,16 @@ def _is_library(name: str) -> bool:
     return name.startswith("bpf/")
 
 
-def _is_this(name: str) -> bool:
-    return os.path.basename(name) == NAME
-
-
 def _foreign(name: str) -> bool:
     """Whether an include line is not to be answered by what lies there: the file that is made may be an old one."""
-    return _is_library(name) or _is_this(name)
+    return _is_library(name) or is_vmlinux(name)
 
 
-def _read(text: bytes, directory: str | None, includes: Sequence[str]) -> Program:
-    """The program with those of libbpf's headers that it includes."""
-    seen: set[str] = set()
-    while True:
-        program = read(text, directory, includes, foreign=_foreign)
-        more = [name for name in program.includes if _is_library(name) and name not in seen]
-        if not more:
-            return program
-        for name in more:
-            seen.add(name)
-            text += b"\n" + _library(name, (*includes, *LIBRARY))
+def _headers(blob: Blob, program: Program, search: Sequence[str], btf: Btf | None) -> Iterator[str]:
+    """Names by which the headers are included that define what the program names and does not define itself.
 
-
-def _library(name: str, places: Sequence[str]) -> bytes:
-    """What a header of libbpf's asks of the kernel, as a program's text; where it is not at hand, what all have."""
-    for place in places:
-        try:
-            with open(os.path.normpath(f"{place}/{name}"), "rb") as file:
-                data = file.read(_LIMIT)
-        except OSError:
-            continue
-        if name.endswith("helper_defs.h"):  # prototypes of all helpers; it declares the structs by itself
-            data = _WORDS % b"; ".join(sorted(set(_TYPE.findall(data))))
-        return _KNOWN.get(name, b"") + data.replace(
-            b'#include "bpf_helper_defs.h"', b"#include <bpf/bpf_helper_defs.h>"
-        )
-    return _KNOWN.get(name, b"")
-
-
-def _headers(blob: Blob, program: Program, search: Sequence[str]) -> Iterator[str]:
-    """Names by which the headers are included that define what the program names and does not define itself."""
+    Of several definitions of a record, of which a source file of the kernel includes one, *btf* tells the kernel's.
+    """
     own = program.declared | program.own_macros
     named = (program.words - own) | program.strong | program.weak
     numbers = blob.numbers(name for name in named if not name.startswith(_BUILTIN))
@@ -255,7 +308,7 @@ def _headers(blob: Blob, program: Program, search: Sequence[str]) -> Iterator[st
         return path not in core, path.startswith(_WORSE), not public, len(path), path
 
     for name, number in numbers.items():
-        places = [] if name in program.defined else _places(blob, "tag_decls", "decl", number)
+        places = [] if name in program.defined else _tag_places(blob, name, number, btf)
         if name not in own:
             places += _places(blob, "name_macros", "macro", number) or _places(blob, "name_decls", "decl", number)
         if places:
@@ -265,6 +318,23 @@ def _headers(blob: Blob, program: Program, search: Sequence[str]) -> Iterator[st
         place = next((place for place in ordered if path.startswith(place)), None)
         if place is not None:
             yield path[len(place) :]
+
+
+def _tag_places(blob: Blob, tag: str, number: int, btf: Btf | None) -> list[str]:
+    """Paths of the headers that define a tag, as the kernel of *btf* does if that is there."""
+    places = _places(blob, "tag_decls", "decl", number)
+    if btf is None or len(places) < 2 or not (types := btf.find(tag, Kind.STRUCT, Kind.UNION)):
+        return places
+    wanted = set(_members(btf, types[:1]))
+    known = set(blob.numbers(wanted).values())
+    same = []
+    for entry in blob.row("tag_decls", number):
+        page, item = blob.find("decl", entry)
+        members = set(page.row(item, _MEMBERS))
+        if len(known) == len(wanted) and members.issuperset(known):
+            same.append((len(members), blob.place("decl", entry)[0]))
+    # members of records within it count as well: the one with the fewest is no more than the record
+    return [path for size, path in same if size == min(same)[0]] or places
 
 
 def _places(blob: Blob, row: str, kind: str, number: int) -> list[str]:

@@ -48,6 +48,8 @@ class Sources(NamedTuple):
     """Whether an include line is made by macros."""
     question: str
     """What ``__has_include`` is asked for, where that may be made to be any name; or nothing."""
+    opaque: list[str]
+    """The user's files that the compiler reads and that were not read here."""
     unreadable: str
     """A header that is no regular file, so that only one program can read it; or nothing."""
 
@@ -59,16 +61,52 @@ def gather(
     listed: Callable[[str], bytes | None] = lambda name: None,
     foreign: Callable[[str], bool] = lambda name: False,
     known: Callable[[str], bool] = lambda name: False,
+    last: Callable[[str], bytes | None] = lambda name: None,
+    opaque: Callable[[str], bool] = lambda name: False,
 ) -> Sources:
     """Read the program *text*, which lies in *directory*, and follow its include lines as *search* says.
 
     Directories alone are searched before the kernel's, for all names. *known* tells of a name that the kernel has a
     header that is found before those of the directories behind its own. *listed* gives the text of a header
     of the kernel that must be read as one of the program's own, by its name.
-    *foreign* tells of a name that its file is not to be read, though it may be there.
+    *foreign* tells of a name that its file is not to be read, though it may be there. *last* gives the texts of headers
+    that are found where no file of the user's is called so, and that no kernel has. *opaque* tells of a name that the
+    user's file with it is not to be read, though the compiler will.
     """
     told = search if isinstance(search, IncludeSearch) else IncludeSearch(angled=tuple(search))
-    return _Gathering(directory, told, listed, foreign, known).run(text)
+    return _Gathering(directory, told, listed, foreign, known, last, opaque).run(text)
+
+
+_LAST = "/kheaders/last/"
+"""Where those headers lie, for this reader."""
+
+
+class Ahead:
+    """The user's include directories that a compiler searches before the kernel's.
+
+    What they have, the kernel's own include lines find there too.
+    """
+
+    def __init__(self, directories: Sequence[str]) -> None:
+        self._directories = [(place, _listed(place)) for place in directories]
+
+    def __bool__(self) -> bool:
+        return any(names for _, names in self._directories)
+
+    def find(self, name: str) -> str | None:
+        """The path of the file that answers an include line with *name*; None if the kernel's does."""
+        first = name.partition("/")[0]
+        for place, names in self._directories:
+            if first in names and os.path.isfile(path := os.path.join(place, name)):
+                return path
+        return None
+
+
+def _listed(directory: str) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(directory or "."))
+    except (OSError, ValueError):
+        return frozenset()
 
 
 class _Gathering:
@@ -79,6 +117,8 @@ class _Gathering:
         listed: Callable[[str], bytes | None],
         foreign: Callable[[str], bool],
         known: Callable[[str], bool],
+        last: Callable[[str], bytes | None],
+        opaque: Callable[[str], bool],
     ) -> None:
         self._directory = directory
         self._directories = search.every
@@ -87,6 +127,9 @@ class _Gathering:
         self._known = known
         self._listed = listed
         self._is_foreign = foreign
+        self._last = last
+        self._is_opaque = opaque
+        self._opaque: dict[str, None] = {}
         self._files: list[SourceFile] = []
         self._targets: dict[tuple[str, Header], str] = {}
         self._foreign: dict[str, None] = {}
@@ -126,6 +169,7 @@ class _Gathering:
             list(names) if asking else [],
             computed,
             left,
+            list(self._opaque),
             self._unreadable,
         )
 
@@ -144,7 +188,10 @@ class _Gathering:
         if (file.path, header) in self._asked:
             return
         self._asked.add((file.path, header))
-        hit = None if self._is_foreign(header.name) else self._locate(file, header)
+        own = not self._is_foreign(header.name)
+        hit = self._locate(file, header) if own else None
+        if hit is None and own and self._add_last(file, header):
+            return
         if hit is None:
             name = header.shown
             self._foreign[name] = None
@@ -157,6 +204,9 @@ class _Gathering:
         key = os.path.realpath(os.path.dirname(path) or "."), os.path.basename(path)
         first = self._paths.setdefault(key, path)
         self._targets[file.path, header] = first
+        if self._is_opaque(header.name):
+            self._opaque[first] = None
+            return
         if path not in self._read and first == path:
             self._read.add(path)
             try:
@@ -166,6 +216,20 @@ class _Gathering:
                 self._unreadable = self._unreadable or path
                 return
             self._add(path, os.path.dirname(path), place, text)
+
+    def _add_last(self, file: SourceFile, header: Header) -> bool:
+        """Whether *header* is one of those that are found last."""
+        beside = os.path.dirname(file.path.removeprefix(_LAST)) if file.path.startswith(_LAST) else ""
+        names = [f"{beside}/{header.name}"] if beside and header.quoted else []
+        for name in (*names, header.name):
+            if (text := self._last(name)) is not None:
+                path = f"{_LAST}{name}"
+                self._targets[file.path, header] = path
+                if path not in self._read:
+                    self._read.add(path)
+                    self._add(path, None, -1, text)
+                return True
+        return False
 
     def _locate(self, file: SourceFile, header: Header) -> tuple[str, int] | None:
         """(path, number of the include directory) of the user's file that *header* means in *file*."""

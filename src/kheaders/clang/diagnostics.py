@@ -27,6 +27,10 @@ _NAME = pattern(
     r"|use of undeclared) '(\w+)'"
 )
 _TAG = pattern(r"'(?:const |volatile )*(?:struct|union|enum) (\w+)")
+_CONFLICT = pattern(
+    r"(?:redefinition of|redefinition of enumerator|conflicting types for|static declaration of"
+    r"|non-static declaration of|use of) '(\w+)'(?: with tag type| follows| as different|$)"
+)
 _INCOMPLETE = ("incomplete", "forward declaration", "undefined type")
 _PCH = ("precompiled file", "PCH file", "AST file")
 
@@ -141,6 +145,12 @@ def lacking(printed: str) -> Lacking:
         elif diagnostic.is_error:
             names.update(_NAME.findall(diagnostic.message))
     return Lacking(frozenset(names), frozenset(tags))
+
+
+def conflicting(printed: str) -> frozenset[str]:
+    """Names that are declared in two ways."""
+    found = (_CONFLICT.match(diagnostic.message) for diagnostic in errors(printed))
+    return frozenset(match[1] for match in found if match)
 
 
 def pch_refused(printed: str) -> str:

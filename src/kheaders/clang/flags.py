@@ -188,6 +188,14 @@ def pch_flags(arch: Architecture, stubs: str, pch: str, compiler_include: str) -
     return _flags(arch, [stubs, compiler_include], ("-include-pch", pch))
 
 
+def vmlinux_flags(arch: Architecture, stubs: str, compiler_include: str) -> list[str]:
+    """Flags for a program that takes the kernel's types from a ``vmlinux.h`` below *stubs*, as a build with libbpf has
+    them: nothing that the kernel's own headers would want to know is defined, lest the program's or libbpf's headers
+    take this for a compile of the kernel."""
+    flags = ["-target", target(arch), "-nostdinc", "-isystem", stubs, "-isystem", compiler_include]
+    return [*flags, f"-D__TARGET_ARCH_{arch.srcarch}", *DIALECT, *COMMON, "-Werror=implicit-function-declaration"]
+
+
 def _flags(arch: Architecture, directories: list[str], first: tuple[str, str]) -> list[str]:
     flags = ["-target", target(arch), "-nostdinc"]
     for directory in directories:

@@ -22,6 +22,21 @@ OBJECT = ("-c",)
 """The mode in which a compiler makes an object."""
 
 
+class Last(NamedTuple):
+    """Headers that are looked for after all others: what a compiler is told of them, and their texts."""
+
+    flags: tuple[str, ...] = ()
+    """Words that come after all of the user's."""
+    pass_fds: tuple[int, ...] = ()
+    """Descriptors that *flags* speak of."""
+    text: Callable[[str], bytes | None] = lambda name: None
+    """What a reader of programs needs to know of the header that include lines call so, or None."""
+    place: str = ""
+    """Where they lie, for messages; empty if there are none."""
+    root: str = "/kheaders/none"
+    """Where the compiler finds them."""
+
+
 class Job(NamedTuple):
     """A program and how it is to be compiled; what the headers add comes from the form."""
 
@@ -38,6 +53,7 @@ class Job(NamedTuple):
     """Directories of the user's own headers, searched before the kernel's."""
     extra: tuple[str, ...] = ()
     """Further words, passed on as they are, last."""
+    last: Last = Last()
 
     def arguments(self) -> list[str]:
         """The job's own words on the command line."""
@@ -95,7 +111,7 @@ def begun(
     # clang would take a name that starts with one of these for an option, or for a file with options
     source = "-" if from_memory else f"./{path}" if path.startswith(("-", "@")) else path
     own = job.arguments()
-    words = [*flags, *redefined(flags, read(own)), *own]
+    words = [*flags, *redefined(flags, read(own)), *own, *job.last.flags]
     argv = [*compiler.command, "-fno-crash-diagnostics", *words, *mode, "-x", "c", source, "-o", "-"]
     text = job.source if isinstance(job.source, bytes) else None
 
@@ -115,7 +131,8 @@ def begun(
 
     with ExitStack() as stack:
         try:
-            wait = stack.enter_context(started(argv, input=text, environ=cleaned(), pass_fds=pass_fds, timeout=TIMEOUT))
+            fds = (*pass_fds, *job.last.pass_fds)
+            wait = stack.enter_context(started(argv, input=text, environ=cleaned(), pass_fds=fds, timeout=TIMEOUT))
         except ToolMissing as error:
             raise CompilerError(error.what, error.hint) from error
         yield finish

@@ -122,7 +122,8 @@ def _headers(context: Context) -> tuple[Headers | None, str]:
 
     try:
         found, entry = context.directory()
-        return Headers(entry.path, tuple(DirectoryForm(entry.path, found.facts).flags(context.compiler))), ""
+        flags = DirectoryForm(entry.path, found.facts).flags(context.compiler)
+        return Headers(entry.path, (*flags, *context.bpf_flags())), ""
     except KheadersError as error:
         return None, str(error)
 

@@ -20,7 +20,8 @@ class Closure:
     """The headers that one program can reach, gathered while they are read or afterwards.
 
     The user's own headers are read from *user_directories* on disk and followed as well. *always* names headers that
-    the flags include. *serve* makes of each header's path and text what the compiler is to be given.
+    the flags include. *serve* makes of each header's path and text what the compiler is to be given. *last* gives the
+    texts of headers that are looked for after all others. *opaque* tells of headers of the user's that include none.
     """
 
     def __init__(
@@ -29,8 +30,10 @@ class Closure:
         user_directories: Iterable[str] = (),
         always: Iterable[str] = (),
         serve: Callable[[str, bytes], bytes] = lambda path, text: text,
+        last: Callable[[str], bytes | None] = lambda name: None,
+        opaque: Callable[[str], bool] = lambda name: False,
     ) -> None:
-        self._sources = gather(program, None, tuple(user_directories))
+        self._sources = gather(program, None, tuple(user_directories), last=last, opaque=opaque)
         self._always = tuple(always)
         self._serve = serve
         self._known: Mapping[str, bytes] | None = None

@@ -7,7 +7,7 @@ ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from kheaders.clang.find import Compiler
@@ -17,6 +17,7 @@ from kheaders.forms.closure import Closure
 from kheaders.forms.served import Served, flags_for
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewritten
+from kheaders.interface.program import is_vmlinux
 
 ROOT = "/kheaders"
 """Where the compiler thinks that headers lie; each release has a directory below it."""
@@ -51,6 +52,10 @@ class MemoryForm:
             yield Served((*flags, *files.flags), files.pass_fds, complete=self._everything)
 
 
-def gathering(program: bytes, user_directories: tuple[str, ...] = ()) -> Closure:
+def gathering(
+    program: bytes,
+    user_directories: tuple[str, ...] = (),
+    last: Callable[[str], bytes | None] = lambda name: None,
+) -> Closure:
     """What gathers the headers for *program*; it may be offered them while they are read."""
-    return Closure(program, user_directories, (ALWAYS,), rewritten)
+    return Closure(program, user_directories, (ALWAYS,), rewritten, last, is_vmlinux)

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from kheaders.c.include_path import IncludeSearch
 from kheaders.clang import diagnostics
 from kheaders.clang.find import Compiler
-from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags
+from kheaders.clang.flags import Architecture, architecture, include_directories, slice_flags, vmlinux_flags
 from kheaders.clang.overlay import Virtual, promised_files, virtual_files
 from kheaders.errors import BlobError
 from kheaders.forms.served import Served
 from kheaders.interface.blob import Blob
-from kheaders.interface.program import Program, read
+from kheaders.interface.program import Program, is_vmlinux, read
 from kheaders.interface.slice import Cutter, Needs, Slice
 
 ROOT = "/kheaders/slice"
@@ -48,9 +48,26 @@ class SliceForm:
         except KeyError as error:
             raise BlobError(f"{blob.path}: is damaged (metadata {error})", "build it again") from error
 
-    def program(self, text: bytes, directory: str | None, search: IncludeSearch | Sequence[str] = ()) -> Program:
-        """The program *text*, read with its own headers, which are looked for as *search* says."""
-        return read(text, directory, search, self._list, known=lambda name: self._path(name) is not None)
+    def program(
+        self,
+        text: bytes,
+        directory: str | None,
+        search: IncludeSearch | Sequence[str] = (),
+        last: Callable[[str], bytes | None] = lambda name: None,
+    ) -> Program:
+        """The program *text*, read with its own headers, which are looked for as *search* says.
+
+        *last* has those that are looked for after all others. A ``vmlinux.h`` of the user's, which has all types of a
+        kernel, is read only where the kernel's headers come beside it.
+        """
+        program = read(text, directory, search, self._list, known=self.has, last=last, opaque=is_vmlinux)
+        if program.opaque and program.includes:
+            return read(text, directory, search, self._list, known=self.has, last=last)
+        return program
+
+    def has(self, name: str) -> bool:
+        """Whether the kernel has the header that an include line with *name* means."""
+        return self._path(name) is not None
 
     def _path(self, name: str) -> str | None:
         """The path of the kernel's header that an include line with *name* means."""
@@ -94,9 +111,25 @@ class SliceForm:
 
             yield self._served(compiler, files), give
 
+    @contextmanager
+    def vmlinux(self, piece: Slice, names: Sequence[str], compiler: Compiler) -> Iterator[Served]:
+        """Make *piece* readable as the header that the program includes by one of *names*. Raises StoreError."""
+        texts = dict.fromkeys(_stubs(piece), b"")
+        texts.update({os.path.normpath(f"{STUBS}/{name}"): piece.first for name in names})
+        with vmlinux_served(texts, self._arch, compiler) as served:
+            yield served
+
     def _served(self, compiler: Compiler, files: Virtual) -> Served:
         flags = slice_flags(self._arch, STUBS, TEXT, compiler.include)
         return Served((*flags, *files.flags), files.pass_fds)
+
+
+@contextmanager
+def vmlinux_served(texts: Mapping[str, bytes], arch: Architecture, compiler: Compiler) -> Iterator[Served]:
+    """Serve *texts*, by path below STUBS, to a program that includes ``vmlinux.h``. Raises StoreError."""
+    with virtual_files(texts) as files:
+        flags = vmlinux_flags(arch, STUBS, compiler.include)
+        yield Served((*flags, *files.flags), files.pass_fds)
 
 
 def _stubs(piece: Slice) -> dict[str, str]:
@@ -123,4 +156,4 @@ def placed(blob: Blob, piece: Slice) -> Slice:
 def lacking(printed: str) -> Needs:
     """The names and tags that a compile of a slice complained of."""
     lacks = diagnostics.lacking(printed)
-    return Needs(set(lacks.names), set(lacks.tags))
+    return Needs(lacks.names, lacks.tags, diagnostics.conflicting(printed))

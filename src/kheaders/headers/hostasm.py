@@ -62,6 +62,18 @@ spaces (``__seg_gs``, arch/x86/include/asm/percpu.h, seen in 6.12) per-CPU data 
 that option, with it, which then fails where it is reached, as it must. No layout depends on them."""
 
 
+_BOOLEANS = ("include/linux/stddef.h", "include/linux/types.h")
+_BOOLEAN = re.compile(rb"^(?:enum\s*\{\s*false\b[^{}#]*\}|typedef\s+_Bool\s+bool)\s*;", re.M)
+"""What the kernel declares (it is built as gnu11) and C23 has as keywords, so that nobody misses it there."""
+
+
+def _guarded(match: re.Match[bytes]) -> bytes:
+    """The declaration for compilers to which ``true`` is no keyword, and so 0 in ``#if`` (C23 6.10.1)."""
+    first = match.string.count(b"\n", 0, match.start()) + 1
+    last = first + match[0].count(b"\n")
+    return b"#if !true\n#line %d\n%s\n#endif\n#line %d" % (first, match[0], last + 1)
+
+
 def rewrite(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """Those of *files* that hold host assembly or ask for a feature of the host's compiler, without; path → bytes."""
     return {path: new for path, data in files.items() if (new := rewritten(path, data)) is not data}
@@ -73,6 +85,8 @@ def rewritten(path: str, data: bytes) -> bytes:
         return _HOST_COMPILER.sub(b"", data)
     if path == KCONFIG:
         return _declaring(data)
+    if path in _BOOLEANS:
+        data = _BOOLEAN.sub(_guarded, data)
     return neutralise(data) if _ANY.search(data) else data
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 
-from kheaders.c import declaration, directives, lexer, macro_events, own_headers, split
+from kheaders.c import declaration, directives, lexer, macro_events, macro_expansion, own_headers, split
 from kheaders.c.conditionals import guard
 from kheaders.c.directives import INCLUDES, OPENING, Scan
 from kheaders.c.include_path import IncludeSearch
 
+VMLINUX = "vmlinux.h"
+"""The header of all types of a kernel that bpftool writes, and what programs call it."""
 _SEPARATOR = b"\x01"
 """Lies between the tokens of directives: a call does not go on in the next."""
 
@@ -109,6 +112,12 @@ class Program(NamedTuple):
     """Macros that it defines in any case before it includes a header of the kernel."""
     changed: frozenset[str] = frozenset()
     """Macros that it defines or undefines anywhere."""
+    macros: Mapping[str, frozenset[str]] = MappingProxyType({})
+    """All macros that the program and its own headers define → what they may be, as ``early`` has it."""
+    ahead: tuple[str, ...] = ()
+    """Directories of the user's that are searched before the kernel's, by the kernel's include lines too."""
+    opaque: tuple[str, ...] = ()
+    """Paths of the user's own headers that were not read."""
     taken: frozenset[str] | None = None
     """Those of the include lines that count, where a preprocessor was asked."""
 
@@ -118,6 +127,11 @@ class Program(NamedTuple):
         return tuple(lexer.undigraphed(lexer.code(scan.text)) for scan in self.scans)
 
 
+def is_vmlinux(name: str) -> bool:
+    """Whether an include line with *name* means a ``vmlinux.h``."""
+    return name == VMLINUX or name.endswith(f"/{VMLINUX}")
+
+
 def read(
     text: bytes,
     directory: str | None,
@@ -125,11 +139,13 @@ def read(
     kernels_list: Callable[[str], str | None] = lambda name: None,
     foreign: Callable[[str], bool] = lambda name: False,
     known: Callable[[str], bool] = lambda name: False,
+    last: Callable[[str], bytes | None] = lambda name: None,
+    opaque: Callable[[str], bool] = lambda name: False,
 ) -> Program:
     """Read a program whose text is *text* and which lies in *directory* (None: nowhere, as standard input).
 
-    *search*, *foreign* and *known* are as in :func:`own_headers.gather`. *kernels_list* gives the text of a kernel
-    header that must be read as one of the program's own, by its include line.
+    *search*, *foreign*, *known*, *last* and *opaque* are as in :func:`own_headers.gather`. *kernels_list* gives the
+    text of a kernel header that must be read as one of the program's own, by its include line.
     """
     sources = own_headers.gather(
         text,
@@ -138,12 +154,16 @@ def read(
         lambda name: None if (found := kernels_list(name)) is None else found.encode(),
         foreign,
         known,
+        last,
+        opaque,
     )
+    ahead = search.ahead(quoted=False) if isinstance(search, IncludeSearch) else tuple(search)
     found = _Words()
     uncertain = sources.computed
     for file in sources.files:
         found.read(file.scan, declares=not file.path.startswith("<"))
         uncertain = uncertain or _conditional(file.scan)
+    found.declared |= found.made()
     own = macro_events.own_macros(sources)
     return Program(
         _text(found.words),
@@ -166,7 +186,19 @@ def read(
         tuple(file.scan for file in sources.files),
         own.settled,
         frozenset(own.marks),
+        _bodies(sources) if ahead else {},
+        ahead,
+        tuple(sources.opaque),
     )
+
+
+def _bodies(sources: own_headers.Sources) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for file in sources.files:
+        for event in macro_events.events(file.scan):
+            if event.kind == "define" and event.body is not None:
+                found.setdefault(event.name, set()).add(event.body)
+    return {name: frozenset(bodies) for name, bodies in found.items()}
 
 
 def _doubt(sources: own_headers.Sources, own: macro_events.OwnMacros) -> str:
@@ -198,6 +230,9 @@ class _Words:
         self.pastes: dict[str, str] = {}
         self._bodies: dict[bytes, set[bytes]] = {}
         self._pasters: set[bytes] = set()
+        self._definitions: list[tuple[bytes, bytes]] = []
+        self._calling: list[bytes] = []
+        """Pieces at file scope that may call a macro."""
 
     def read(self, text: Scan, declares: bool) -> None:
         """Take in one text; with *declares*, what it declares too."""
@@ -220,9 +255,12 @@ class _Words:
                 found = declaration.names(code[start:end], function)
                 self.declared.update(found[0])
                 self.defined.update(found[1])
+                if not found[1] and b"(" in code[start:end]:
+                    self._calling.append(code[start:end])
 
     def _macro(self, directive: directives.Directive) -> None:
         name, rest = directives.macro(directive)
+        self._definitions.append((name, rest))
         if rest.startswith(b"("):
             self.macros.add(name)
         tokens = lexer.tokens(rest)
@@ -241,6 +279,13 @@ class _Words:
             complete, incomplete = declaration.tags(tokens)
             self.strong |= complete
             self.weak |= incomplete
+
+    def made(self) -> set[bytes]:
+        """Ordinary names that the program's macros declare for it."""
+        if not self._calling or not self.macros:
+            return set()
+        known = macro_expansion.macros(self._definitions)
+        return {name for piece in self._calling for name in macro_expansion.declared(piece, known)}
 
     def pasted(self) -> set[bytes]:
         """What may be pasted by the program's own macros that paste, and by those that use them."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from kheaders.c.declaration import KEYWORDS, tags
 from kheaders.c.lexer import tokens
+from kheaders.c.own_headers import Ahead
 from kheaders.errors import BlobError
 from kheaders.interface import overrides
 from kheaders.interface.blob import Blob
@@ -24,6 +25,10 @@ from kheaders.patterns import pattern
 ALWAYS = "include/linux/kconfig.h"
 _DECL, _TAG, _MACRO = range(len(ENTRIES))
 _WORDS, _STRONG, _WEAK, _MEMBERS, _TOUCHED = range(NAME_ROWS.index("touched") + 1)
+_LATER_KEYWORDS = ("bool", "false", "true")
+"""What the kernel's headers declare and C23 has as keywords: of a compiler for it, they need not be had."""
+_UNLESS, _END = b"#if !true\n", b"\n#endif\n"
+"""Around such a declaration. ``true`` is 1 in ``#if`` where it is a keyword (C23 6.10.1); before, it is 0."""
 _TOUCH = pattern(r"(?:->|\.)\s*([A-Za-z_]\w*)")
 # A word boundary in front would keep the searches from jumping to the letters s, u and e.
 _RECORD = pattern(rb"(struct(?<!\wstruct)|union(?<!\wunion))\s+([A-Za-z_]\w*)")
@@ -66,9 +71,20 @@ class Slice(NamedTuple):
 class Needs:
     """What a first slice lacked, by the compiler's word."""
 
-    def __init__(self, names: Iterable[str] = (), tags: Iterable[str] = ()) -> None:
+    def __init__(self, names: Iterable[str] = (), tags: Iterable[str] = (), conflicts: Iterable[str] = ()) -> None:
         self.names = set(names)
         self.tags = set(tags)
+        self.conflicts = set(conflicts)
+        """Names that both the slice and the program define: what the slice has of them is left out."""
+
+    def __or__(self, other: Needs) -> Needs:
+        return Needs(self.names | other.names, self.tags | other.tags, self.conflicts | other.conflicts)
+
+    def __le__(self, other: Needs) -> bool:
+        return self.names <= other.names and self.tags <= other.tags and self.conflicts <= other.conflicts
+
+    def __bool__(self) -> bool:
+        return bool(self.names or self.tags or self.conflicts)
 
 
 class Cutter:
@@ -78,6 +94,11 @@ class Cutter:
         self._blob = blob
         self._search = tuple(search)
         self._visible = bytearray(len(blob.files))
+        self._hidden = bytearray(len(blob.files))
+        """1 for each file in whose place the user's directories have another."""
+        self._shadowed: dict[str, str] = {}
+        """Name in include lines of the kernel → file of the user's that answers it."""
+        self._left_out: set[int] = set()
         self._decl_files = blob.array("decl_files")
         self._macro_files = blob.array("macro_files")
         self._decls: set[int] = set()
@@ -104,14 +125,15 @@ class Cutter:
     def _cut(self, program: Program, needs: Needs | None) -> Slice:
         blob = self._blob
         includes, unknown = self._see(program)
-        wanted = set(program.words)
+        wanted = program.words | program.declared | program.defined
         if needs is not None:
-            wanted |= needs.names | needs.tags
+            wanted |= needs.names | needs.tags | needs.conflicts
         numbers = blob.numbers(wanted)
         # what the compiler misses, the program does not declare after all: its declaration is not compiled
         missed_names, missed_tags = (needs.names, needs.tags) if needs else (set(), set())
         self._own = {numbers[name] for name in program.declared - missed_names if name in numbers}
         self._own_tags = {numbers[name] for name in program.defined - missed_tags if name in numbers}
+        self._leave_out(needs, numbers)
         bodies = {name: self._body(numbers.get(name)) for name in program.calls.names}
         macros = {name for name, body in bodies.items() if body or name in program.own_macros}
         touched = program.touched | program.calls.words(macros)
@@ -138,12 +160,56 @@ class Cutter:
         self._settle()
         failed = tuple((path, reason) for path, reason in blob.failed.items() if self._fails(path, reason))
         chosen = tuple(sorted(self._decls)), tuple(sorted(self._macros))
-        late, doubt = self._overridden(program.early) if program.early else ({}, "")
+        early, doubt = self._shadowing(program)
+        late, changed = self._overridden(early) if early else ({}, "")
+        doubt = doubt or changed
         first, last = self._print(program, frozenset(late.values()))
         stubs = {name: text.encode() for name, text in program.bare.items()}
         if late:
             stubs.update(overrides.stubs(blob, tuple(late), self._roots))
         return Slice(first, *chosen, includes, unknown, failed, bytes(self._visible), stubs, last, doubt)
+
+    def _leave_out(self, needs: Needs | None, numbers: Mapping[str, int]) -> None:
+        """Note the declarations that would come into conflict with the program's: those of any name that it defines.
+
+        An enum goes as a whole. If something else of it is missed, the program has no more than headers would give it.
+        """
+        own, tags = set(self._own), set(self._own_tags)
+        if needs is not None:
+            conflicts = {numbers[name] for name in needs.conflicts if name in numbers}
+            own |= conflicts
+            tags |= conflicts
+        left = {entry for name in own for entry in self._declarations(name, _DECL)}
+        left.update(entry for tag in tags for entry in self._declarations(tag, _TAG))
+        if needs is not None:
+            missed = [(numbers[name], _DECL) for name in needs.names if name in numbers]
+            missed += [(numbers[tag], _TAG) for tag in needs.tags if tag in numbers]
+            left.difference_update(entry for name, place in missed for entry in self._declarations(name, place))
+        self._left_out = left
+
+    def _shadowing(self, program: Program) -> tuple[overrides.Early, str]:
+        """Macros that the program has before the kernel's headers come, and why they cannot be told; or nothing.
+
+        What the user's directories have in the place of a header of the kernel, the kernel's other headers include.
+        """
+        early = program.early
+        if not self._shadowed:
+            return early, ""
+        for name, path in self._shadowed.items():
+            if not any(os.path.samefile(path, own) for own in program.files if os.path.basename(own) in path):
+                return early, f"the kernel's headers include <{name}>, which {path} answers, and the program does not"
+        early = {name: early.get(name, frozenset()) | bodies for name, bodies in program.macros.items()}
+        blob = self._blob
+        for name, number in blob.numbers(program.macros).items():
+            for macro in blob.row("name_macros", number):
+                text = blob.macro(macro).decode("utf-8", "replace")
+                if not self._hidden[self._macro_files[macro]] or not text:
+                    continue
+                spelt = {"".join(f"{name} {body}".split()) for body in program.macros[name]}
+                # one with parameters is no constant that a declaration could hold; macros are replaced by the user's
+                if "".join(text.split()) not in spelt and not text.startswith(f"{name}("):
+                    return early, f"the program's {name} is another than the kernel's, which its headers may have used"
+        return {**program.early, **early}, ""
 
     def _overridden(self, early: overrides.Early) -> tuple[dict[str, int], str]:
         """Macros of the slice that the program defines before its headers do, and what that makes doubtful."""
@@ -180,12 +246,32 @@ class Cutter:
             self._direct.add(path)
             if path in numbers:
                 todo.append(numbers[path])
+        ahead = Ahead(program.ahead)
+        names = self._include_names() if ahead else {}
         while todo:
             file = todo.pop()
-            if not visible[file]:
-                visible[file] = 1
-                todo.extend(values[starts[file] : starts[file + 1]])
+            if visible[file] or self._hidden[file]:
+                continue
+            path = next((path for name in names.get(file, ()) if (path := ahead.find(name))), None)
+            if path is not None:
+                self._hidden[file] = 1
+                self._shadowed[names[file][0]] = path
+                continue
+            visible[file] = 1
+            todo.extend(values[starts[file] : starts[file + 1]])
         return tuple(found), tuple(unknown)
+
+    def _include_names(self) -> dict[int, list[str]]:
+        """For each file the names by which include lines find it."""
+        numbers = self._blob.file_numbers
+        found: dict[int, list[str]] = {}
+        seen: set[str] = set()
+        for place in self._search:
+            for path, number in numbers.items():
+                if path.startswith(f"{place}/") and (name := path[len(place) + 1 :]) not in seen:
+                    seen.add(name)
+                    found.setdefault(number, []).append(name)
+        return found
 
     def _fails(self, path: str, reason: str) -> bool:
         """Whether a header that the umbrella could not include stops this program as well."""
@@ -283,7 +369,7 @@ class Cutter:
             if name in self._own:
                 continue
             for number in self._declarations(name, _DECL):
-                if number not in self._decls:
+                if number not in self._decls and number not in self._left_out:
                     self._decls.add(number)
                     words, strong = self._take(number)
                     todo.extend(words)
@@ -307,7 +393,7 @@ class Cutter:
                 continue
             self._strong.add(current)
             for number in self._declarations(current, _TAG):
-                if number not in self._decls:
+                if number not in self._decls and number not in self._left_out:
                     self._decls.add(number)
                     found, strong = self._take(number)
                     words.extend(found)
@@ -341,11 +427,15 @@ class Cutter:
         """The text, in two parts: macros that the program defines before its headers do are the second."""
         blob, files = self._blob, self._decl_files
         paths = blob.files
+        guarded = {
+            entry for name in blob.numbers(_LATER_KEYWORDS).values() for entry in self._declarations(name, _DECL)
+        }
         out = []
         for number in sorted(self._decls):
             page, item = blob.find("decl", number)
             marker = f'# {page.line(item)} "{paths[files[number]]}" 3\n'.encode()
-            out += [marker, blob.declaration(number), b"\n"]
+            declaration = blob.declaration(number)
+            out += [marker, *((_UNLESS, declaration, _END) if number in guarded else (declaration, b"\n"))]
         declarations = b"".join(out)
         macros, last = (
             b"".join(b"#define %s\n" % blob.macro(number) for number in sorted(numbers))

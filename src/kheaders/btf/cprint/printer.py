@@ -29,13 +29,22 @@ _POLY = {
 """Vectors' elements that GCC for arm64 has built in, and clang has not (tools/lib/bpf/btf_dump.c)."""
 
 
+def guarded(text: str) -> str:
+    """*text*, which declares ``bool``, ``false`` or ``true``, for compilers to which these are no keywords (C23).
+
+    ``true`` is 1 in ``#if`` where it is a keyword (C23 6.10.1), and where <stdbool.h> defines it; else it is 0.
+    """
+    return f"#if !true\n{text}#endif\n"
+
+
 class Printer:
     """Writes the types of one BTF, each at most once; what was written stays declared.
 
     Text comes in pieces, each of whole definitions. All methods raise BtfError for damage that they meet.
     """
 
-    def __init__(self, btf: Btf) -> None:
+    def __init__(self, btf: Btf, guarded: bool = False) -> None:
+        self._guarded = guarded
         self.columns = columns = Columns(btf)
         self.names = Names(btf)
         self.ordinary = Space(_BUILT_IN)
@@ -115,7 +124,9 @@ class Printer:
         if self.columns.kinds[type_id] in _RECORDS:
             self._out.append(f"{self.bodies.record(type_id, 0, named=True)};\n\n")
         else:
-            self._out.append(f"{self.bodies.enum(type_id, 0, self.declarators.tag(type_id))};\n\n")
+            text = f"{self.bodies.enum(type_id, 0, self.declarators.tag(type_id))};\n"
+            own = self._guarded and ("\tfalse =" in text or "\ttrue =" in text)
+            self._out.append(f"{guarded(text) if own else text}\n")
 
     def _declare(self, type_id: int) -> None:
         self._out.append(f"{self.declarators.tag(type_id)};\n\n")
@@ -125,7 +136,8 @@ class Printer:
         text = self.declarators.declare(self.columns.target(type_id), name, 0, type_id)
         tags = self.bodies.tags.get(type_id)
         more = "".join(f" __attribute__(({tag}))" for tag in tags.get(-1, ())) if tags else ""
-        self._out.append(f"typedef {text}{more};\n\n")
+        text = f"typedef {text}{more};\n"
+        self._out.append(f"{guarded(text) if self._guarded and name == 'bool' else text}\n")
 
     def _number(self, type_id: int) -> None:
         name = self.columns.btf.type_name(type_id)

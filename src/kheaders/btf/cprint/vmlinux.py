@@ -34,7 +34,7 @@ def header(btf: Btf, roots: Iterable[int] | None = None) -> Iterator[str]:
     Records are marked ``preserve_access_index`` (CO-RE), and functions that BPF programs may call are declared; each
     unless the program defines the macro that bpftool's header heeds too. Raises BtfError for damage.
     """
-    printer = Printer(btf)
+    printer = Printer(btf, guarded=True)
     types, functions = _parted(btf, roots) if roots is not None else (None, printer.callable)
     yield HEAD
     yield from printer.everything() if types is None else printer.types(types)
