@@ -1,0 +1,343 @@
+"""Macro isolation: the text of a header is changed by no macro that its own includes do not give it.
+
+One pass of the preprocessor reads all headers, and what one of them leaves defined is in force while the next is read,
+though no program may include both in that order. A macro is *foreign* to a header if a header defines it that is not
+among those that this one includes, directly or indirectly. While a header is read (:meth:`Isolation.arranged`)
+
+- a macro that what it includes defines has that definition, whatever others made of the name since;
+- a foreign macro is undefined if a condition of the header tests it, or if the header, or what that includes, declares
+  an identifier of that name: a member, a constant, a function, a tag. C gives an identifier its meaning by declarations
+  (C11 6.2.1), so there the header's own meaning is the one that counts;
+- any other foreign macro stays: nothing declares the name, so the header is C only with the macro, which whoever
+  includes it must have given before (``__iomem``, ``ETH_ALEN``). So does one that an includer of the header gives.
+
+What then could still differ for a program is told by :attr:`Isolation.uses`, and judged for each program by
+:mod:`kheaders.interface.foreign_macros`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from kheaders.c import declaration, split
+
+_DEFINES = re.compile(rb"#[ \t]*(?:define|undef)[ \t]+([A-Za-z_]\w*)(\(?)([^\n]*)")
+_ONLY_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == 0x5F) else 0x20 for byte in range(256))
+_NO_CODE = re.compile(
+    rb'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?|^[ \t]*#(?:/\*.*?\*/|[^\n\\/]|\\.|/(?!\*))*',
+    re.S | re.M,
+)
+_CONDITION = re.compile(rb"[ \t]*#[ \t]*(?:if|ifdef|ifndef|elif)\b")
+_CONDITIONS = re.compile(rb"^[ \t]*#[ \t]*(?:if|elif)(?:[^\n\\]|\\.)*", re.S | re.M)
+_WORD = re.compile(rb"[A-Za-z_]\w*")
+_CALLED = re.compile(rb"[A-Za-z_]\w*\s*\(")
+_CALL = re.compile(rb"\s*\(")
+_SPECIFIES = re.compile(rb"\s*(?:\Z|/[*/]|(?:%s)\b)" % b"|".join(sorted(declaration.KEYWORDS - {b"sizeof"})))
+"""The body of a macro that stands where no identifier is declared: it is empty, or an attribute, qualifier or type."""
+
+
+class Use(NamedTuple):
+    """Where a header names a macro that is foreign to it."""
+
+    lines: tuple[int, ...]
+    """Lines of code, outside of directives."""
+    tested: int
+    """The first line of a condition that tests it; 0 if none does."""
+
+    @property
+    def first(self) -> int:
+        """The first line of all."""
+        return min(filter(None, (self.tested, *self.lines[:1])))
+
+
+class Group(NamedTuple):
+    """Headers that are read one after the other."""
+
+    headers: tuple[str, ...]
+    restored: tuple[bytes, ...]
+    """Macros that are after them as they were before."""
+    hidden: tuple[bytes, ...] = ()
+    """Macros among them that are not defined when they are read."""
+    given: tuple[bytes, ...] = ()
+    """Definitions (``NAME(parameters) body``) of such that are in force when they are read."""
+
+
+Events = Mapping[str, Sequence[tuple[bytes, bytes]]]
+"""Header → its definitions of macros, in order: (name, ``NAME(parameters) body``; empty for ``#undef``)."""
+
+
+class Definers:
+    """Which headers define or undefine which macros, whatever the conditions around that."""
+
+    def __init__(self, headers: Mapping[str, bytes]) -> None:
+        self.headers = headers
+        self.paths = [*headers]
+        self.by_header: list[dict[bytes, bool]] = []
+        """For each header its macros, and whether it gives parameters to each."""
+        self.by_name: dict[bytes, int] = {}
+        """Macro → headers, one bit each."""
+        self.names_nothing: set[bytes] = set()
+        """Macros all of whose bodies specify, and declare no name."""
+        declares: set[bytes] = set()
+        for number, text in enumerate(headers.values()):
+            own: dict[bytes, bool] = {}
+            for name, parameters, body in _DEFINES.findall(text):
+                own[name] = own.get(name, True) and bool(parameters)
+                if not parameters and _SPECIFIES.match(body):
+                    self.names_nothing.add(name)
+                elif parameters or not body.isspace():
+                    declares.add(name)
+            self.by_header.append(own)
+            for name in own:
+                self.by_name[name] = self.by_name.get(name, 0) | 1 << number
+        self.names_nothing -= declares
+
+    @property
+    def contested(self) -> frozenset[bytes]:
+        """Macros that more than one header defines."""
+        return frozenset(name for name, mask in self.by_name.items() if mask & (mask - 1))
+
+    def only_called(self, name: bytes) -> bool:
+        """Whether every definition of a macro has parameters, so that the name alone is none of it (C11 6.10.3)."""
+        mask = self.by_name[name]
+        return all(self.by_header[number][name] for number in _bits(mask))
+
+
+class Isolation:
+    """What is foreign to each header, by *edges*: header → those that it really includes, in order."""
+
+    def __init__(self, definers: Definers, edges: Mapping[str, Iterable[str]], always: str) -> None:
+        self._definers = definers
+        self._edges = edges
+        numbers = {path: number for number, path in enumerate(definers.paths)}
+        self._numbers = numbers
+        below = [[numbers[target] for target in edges.get(path, ()) if target in numbers] for path in numbers]
+        self._closure = _closures(below)
+        above: list[list[int]] = [[] for _ in below]
+        for number, targets in enumerate(below):
+            for target in targets:
+                above[target].append(number)
+        given = self._closure[numbers[always]] if always in numbers else 0
+        self._closure = [mask | given for mask in self._closure]
+        self._natural = _closures(above, self._closure)
+        """As the closure, with those of all that include the header."""
+        self.uses: dict[str, dict[bytes, Use]] = {}
+        """Header → the macros foreign to it that it names → where."""
+        for path, number in numbers.items():
+            if found := self._uses(path, number):
+                self.uses[path] = found
+        self.names = frozenset(name for found in self.uses.values() for name in found)
+        self._declares = cache(self._declared)
+
+    def _uses(self, path: str, number: int) -> dict[bytes, Use]:
+        definers = self._definers
+        text = definers.headers[path]
+        own = ~self._closure[number]
+        named = definers.by_name
+        foreign = {name for name in named.keys() & text.translate(_ONLY_WORDS).split() if named[name] & own}
+        return _places(text, foreign, definers) if foreign else {}
+
+    def _declared(self, number: int) -> frozenset[bytes]:
+        """Those of the names in question that a header declares."""
+        text = self._definers.headers[self._definers.paths[number]]
+        words = self.names & frozenset(text.translate(_ONLY_WORDS).split())
+        words = words - self._definers.names_nothing
+        if not words:
+            return words
+        found: set[bytes] = set()
+        code = _NO_CODE.sub(b" ", text)
+        for start, end, function in split.split(code):
+            piece = code[start:end].strip()
+            if _CALLED.match(piece):
+                continue  # of a macro: a declaration begins with a specifier (C11 6.7)
+            if not words.isdisjoint(piece.translate(_ONLY_WORDS).split()):
+                read = declaration.read(piece, function)
+                if read is not None:
+                    found.update(words & {*read.names, *read.tags, *read.members})
+        return frozenset(found)
+
+    def _hides(self, number: int, name: bytes, use: Use) -> bool:
+        """Whether the foreign macro is not to be in force for the header."""
+        if use.tested:
+            return True
+        able = self._closure[number]
+        return any(name in self._declares(other) for other in _bits(able) if name in self._words(other))
+
+    @cache  # noqa: B019  # as long as this lives, which is one survey
+    def _words(self, number: int) -> frozenset[bytes]:
+        text = self._definers.headers[self._definers.paths[number]]
+        return self.names.intersection(text.translate(_ONLY_WORDS).split())
+
+    def arranged(
+        self, groups: Iterable[Sequence[str]], shared: Container[str], events: Events
+    ) -> Iterator[Group]:
+        """The *groups* of headers, with what is to be done about macros while each is read.
+
+        What is not *shared* leaves nothing behind: nobody includes it.
+        """
+        state: dict[bytes, tuple[int, bytes]] = {}
+        history: dict[bytes, list[tuple[int, bytes]]] = {}
+        read: set[str] = set()
+        for group in groups:
+            new = [*self._read(group, read)]
+            hidden: set[bytes] = set()
+            given: dict[bytes, bytes] = {}
+            restored: set[bytes] = set()
+            for path in new:
+                number = self._numbers[path]
+                for name, use in self.uses.get(path, {}).items():
+                    closure, (file, text) = self._closure[number], state.get(name, (-1, b""))
+                    if file >= 0 and closure >> file & 1:
+                        continue
+                    own = next((own for by, own in reversed(history.get(name, ())) if closure >> by & 1), None)
+                    if own is not None:
+                        if own != text:
+                            given[name] = own
+                    elif text and not self._natural[number] >> file & 1 and self._hides(number, name, use):
+                        hidden.add(name)
+                if path not in shared:
+                    restored |= self.names & self._definers.by_header[number].keys()
+            restored |= hidden | given.keys()
+            hidden |= given.keys()
+            yield Group(
+                tuple(group),
+                tuple(sorted(restored)),
+                tuple(sorted(hidden)),
+                tuple(text for _, text in sorted(given.items()) if text),
+            )
+            for path in new:
+                for name, text in events.get(path, ()):
+                    if name in self.names:
+                        history.setdefault(name, []).append((self._numbers[path], text))
+                        if name not in restored:
+                            state[name] = history[name][-1]
+
+    def _read(self, group: Sequence[str], read: set[str]) -> Iterator[str]:
+        """What is read for the first time with *group*: what a header includes before itself."""
+        for path in group:
+            if path in read or path not in self._numbers:
+                continue
+            read.add(path)
+            stack = [(path, iter(self._edges.get(path, ())))]
+            while stack:
+                current, targets = stack[-1]
+                for target in targets:
+                    if target not in read and target in self._numbers:
+                        read.add(target)
+                        stack.append((target, iter(self._edges.get(target, ()))))
+                        break
+                else:
+                    stack.pop()
+                    yield current
+
+
+def _places(text: bytes, names: set[bytes], definers: Definers) -> dict[bytes, Use]:
+    """Where *text* names each of *names*, in code and in conditions; those that it does not name are left out."""
+    coded = names.intersection(_NO_CODE.sub(b" ", text).translate(_ONLY_WORDS).split())
+    conditional = names.intersection(b" ".join(_CONDITIONS.findall(text)).translate(_ONLY_WORDS).split())
+    if not coded and not conditional:
+        return {}
+    called = {name for name in coded if definers.only_called(name)}
+    words = re.compile(rb"\b(?:%s)\b" % b"|".join(sorted(coded))) if coded else None
+    lines: dict[bytes, list[int]] = {}
+    tested: dict[bytes, int] = {}
+    line, done, start = 1, 0, 0
+    for end, after, directive in (*((m.start(), m.end(), m[0]) for m in _NO_CODE.finditer(text)), (len(text), 0, b"")):
+        for match in words.finditer(text, start, end) if words is not None else ():
+            name = match[0]
+            if name not in called or _CALL.match(text, match.end()):
+                line += text.count(b"\n", done, match.start())
+                done = match.start()
+                found = lines.setdefault(name, [])
+                if found[-1:] != [line]:
+                    found.append(line)
+        start = after
+        if conditional and _CONDITION.match(directive):
+            for name in conditional.intersection(_WORD.findall(directive)):
+                if name not in tested:
+                    line += text.count(b"\n", done, end)
+                    done = end
+                    tested[name] = line
+    return {name: Use(tuple(lines.get(name, ())), tested.get(name, 0)) for name in sorted({*lines, *tested})}
+
+
+def _closures(edges: Sequence[Sequence[int]], own: Sequence[int] = ()) -> list[int]:
+    """For each node what can be reached from it, and itself, one bit each; or all that is *own* to any of these."""
+    masks = [*own] if own else [1 << number for number in range(len(edges))]
+    order: list[int] = []
+    seen: set[int] = set()
+    for root in range(len(edges)):
+        if root in seen:
+            continue
+        seen.add(root)
+        stack = [(root, iter(edges[root]))]
+        while stack:
+            current, targets = stack[-1]
+            for target in targets:
+                if target not in seen:
+                    seen.add(target)
+                    stack.append((target, iter(edges[target])))
+                    break
+            else:
+                stack.pop()
+                order.append(current)
+    changed = True
+    while changed:  # more than twice only where headers include each other
+        changed = False
+        for number in order:
+            mask = masks[number]
+            for target in edges[number]:
+                mask |= masks[target]
+            if mask != masks[number]:
+                masks[number] = mask
+                changed = True
+    return masks
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+def private(order: Iterable[str], edges: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Header that is reached from one header alone that nobody includes → that one; this itself, too.
+
+    asm-generic/bitops/fls.h is one where the architecture has functions of its own for what asm-generic/bitops.h does.
+    """
+    includers = included(edges)
+    paths = [*order]
+    roots: dict[str, str] = {}
+    # of headers that include each other the first counts as the one that nobody includes
+    for root in (*(path for path in paths if path not in includers), *paths):
+        todo = [] if root in roots else [(root, root)]
+        while todo:
+            current, reached = todo.pop()
+            known = roots.get(current)
+            if known in ("", reached):
+                continue
+            roots[current] = reached if known is None else ""
+            todo += ((path, roots[current]) for path in edges.get(current, ()))
+    return {path: root for path, root in roots.items() if root}
+
+
+def grouped(order: Iterable[str], roots: Mapping[str, str]) -> Iterator[list[str]]:
+    """*order* in groups: a header, and what is private to it."""
+    paths = dict.fromkeys(order)
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        if roots.get(path, path) != path and roots[path] in paths:
+            groups.setdefault(roots[path], []).append(path)
+    moved = {path for group in groups.values() for path in group}
+    for path in paths:
+        if path not in moved:
+            yield [path, *groups.get(path, ())]
+
+
+def included(edges: Mapping[str, Iterable[str]]) -> set[str]:
+    """The headers that others include."""
+    return {target for targets in edges.values() for target in targets}
