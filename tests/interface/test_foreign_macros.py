@@ -50,7 +50,7 @@ def _headers() -> dict[str, bytes]:
             found[f"{end}_{name}"] = f"#ifndef {guard}\n#define {guard}\n{text}\n#endif\n".encode()
         # others include both, so that either may be read first, and nothing is private to one
         found[f"both_{name}"] = f"#include <linux/uses_{name}.h>\n#include <linux/defines_{name}.h>\n".encode()
-        found[f"defines_first_{name}"] = f"#include <linux/defines_{name}.h>\nint first_{name};\n".encode()
+        found[f"defines_first_{name}"] = f"#include <linux/defines_{name}.h>\nextern int first_{name};\n".encode()
     found["redefined_a"] = b"#ifndef A\n#define A\n#define SPEED 1\n#endif\n"
     found["redefined_b"] = b"#ifndef B\n#define B\n#undef SPEED\n#define SPEED 2\n#endif\n"
     found["uses_speed"] = b"#include <linux/redefined_a.h>\nstruct speed { char a[SPEED]; };\n"
@@ -89,7 +89,7 @@ def test_the_same_as_full_headers_or_refused(opened: Kernel, name: str, order: t
 def test_a_header_by_itself_is_what_it_is_without_the_others(opened: Kernel, name: str) -> None:
     """But for what is C only with the macro, which the full headers refuse as well."""
     outcome = opened.both(program(f"uses_{name}", use=PAIRS[name][2]))
-    needs = ("body", "extent")
+    needs = ("body", "extent", "attribute")
     assert outcome.verdict == "same" or name in needs, str(outcome)
 
 

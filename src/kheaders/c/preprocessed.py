@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from kheaders.c import split
@@ -48,6 +49,8 @@ class Walk:
         self.macros = Macros()
         self.watched: dict[int, dict[bytes, int]] = {}
         """File → macro → number of its definition, of another file, that is in force at that line; -1 for none."""
+        self.filled: dict[int, list[int]] = {}
+        """File of those → lines where something is left of it, ascending."""
         self._watch = watched or {}
         self._names: dict[int, Mapping[bytes, int]] = {}
         self._force: dict[bytes, int] = {}
@@ -140,6 +143,11 @@ class Walk:
         spots.append(done)
         places.append((file, line))
         self._file, self._line = file, line + code.count(b"\n", done)
+        if self._names:
+            for (start, end), (of, first) in zip(pairwise((*spots, len(code))), places, strict=True):
+                if of in self._names and not code[start:end].isspace():
+                    lines = enumerate(code[start:end].split(b"\n"), first)
+                    self.filled.setdefault(of, []).extend(number for number, text in lines if text.strip())
         return spots, places
 
     def _note(self, file: int, line: int, enters: bool) -> None:

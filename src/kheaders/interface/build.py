@@ -71,7 +71,9 @@ def build(
                 counted(passed), resolver, workers, lambda: conditionals.macros(notes), defaults, watched
             )
             defined = {indexed.names[number] for number in set(indexed.macro_names)}
-            foreign = foreign_macros.note(passed.foreign, indexed.files, indexed.watched, defined, notes["tested"])
+            foreign = foreign_macros.note(
+                passed.foreign, indexed.files, indexed.watched, indexed.filled, defined, notes["tested"]
+            )
             notes = {**notes, "foreign": foreign}
             failed = passed.failed
         stage("write")

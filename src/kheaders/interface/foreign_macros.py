@@ -8,6 +8,7 @@ these lines, the slice is in doubt.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ def note(
     uses: Mapping[str, Mapping[bytes, Use]],
     files: Sequence[str],
     seen: Mapping[int, Mapping[bytes, int]],
+    filled: Mapping[int, Sequence[int]],
     defined: Container[bytes],
     tested: str,
 ) -> str:
@@ -31,8 +33,9 @@ def note(
 
     *macro* is the number of the definition that was in force where the header was read, or -1; *tested* is 1 if a
     condition of the header tests the name, 2 if an include line depends on that; *lines* are those of code, parted by
-    commas. *seen* has the numbers, *tested* is the note of that name. Only *defined* macros count: others are defined
-    under conditions that this kernel does not meet.
+    commas. *seen* has the numbers, *filled* the lines where something is left of the file: other groups of lines do not
+    count on this kernel. *tested* is the note of that name. Only *defined* macros count: others are defined under
+    conditions that this kernel does not meet.
     """
     including = set()
     for line in tested.split("\n"):
@@ -47,8 +50,11 @@ def note(
                 continue
             use, told = found[name], name.decode()
             depends = 0 if not use.tested else 2 if (told, path) in including else 1
+            there = filled.get(file, ())
+            used = [line for line, first, last in use.lines if bisect_right(there, first) < bisect_left(there, last)]
             more |= depends == 2
-            names.append(f"{told} {number} {depends} {','.join(map(str, use.lines))}")
+            if used or depends:
+                names.append(f"{told} {number} {depends} {','.join(map(str, used))}")
         if names:
             lines.append("\t".join((f"{file} {int(more)}", *names)))
     return "\n".join(lines)
@@ -67,6 +73,7 @@ def doubt(
     *definitions* gives the numbers of a name's definitions; *chosen* are the declarations and the macros of the slice.
     """
     order: _Order | None = None
+    defaults: frozenset[str] = frozenset()
     decls, macros = chosen
     decl_files, macro_files = blob.array("decl_files"), blob.array("macro_files")
     used = {decl_files[number] for number in decls} | {macro_files[number] for number in macros}
@@ -86,6 +93,8 @@ def doubt(
             if not known and seen < 0:
                 continue
             order = order or _Order(blob, visible, roots)
+            defaults = defaults or frozenset(blob.note("defaults").split("\n"))
+            known = _in_force(blob, order, name, known, defaults)
             other = _other(blob, order, file, seen, known)
             if other is not None and (at := _used(blob, file, name, int(tested), lines, chosen)):
                 what = f"{blob.files[file]}:{at} depends on {name}"
@@ -95,18 +104,32 @@ def doubt(
     return ""
 
 
+def _in_force(
+    blob: Blob, order: _Order, name: str, known: Sequence[int], defaults: Container[str]
+) -> list[int]:
+    """*known* in the order in which the program meets them, without defaults of what is defined before."""
+    files, paths = blob.array("macro_files"), blob.files
+    found: list[int] = []
+    for number in sorted(known, key=lambda number: (order.leave[files[number]], number)):
+        if not (found and blob.macro(found[-1]) and f"{name} {paths[files[number]]}" in defaults):
+            found.append(number)
+    return found
+
+
 def _other(blob: Blob, order: _Order, file: int, seen: int, known: Sequence[int]) -> int | None:
     """The definition that a program may see in a header where the blob's text has seen another: its number, -1 for
     none at all; None if there is no difference.
 
-    *known* are the visible ones. What the header itself includes gives the program what it gave in the pass.
+    *known* are those that the program meets, in order. What the header itself includes gives the program what it gave in the pass.
     """
     files = blob.array("macro_files")
     text = blob.macro(seen) if seen >= 0 else b""
     begin, end = order.enter[file], order.leave[file]
     before, around = -1, []
-    for number in sorted(known, key=lambda number: (order.leave[files[number]], number)):
+    for number in known:
         by = files[number]
+        if by == file:
+            continue
         if order.leave[by] <= begin:
             before = number
         elif order.enter[by] < begin and order.leave[by] > end:

@@ -57,6 +57,8 @@ class Index(NamedTuple):
     """Of each name."""
     watched: Mapping[int, Mapping[bytes, int]] = {}
     """As :attr:`kheaders.c.preprocessed.Walk.watched`."""
+    filled: Mapping[int, Sequence[int]] = {}
+    """As :attr:`kheaders.c.preprocessed.Walk.filled`."""
 
 
 def build(
@@ -270,6 +272,7 @@ class _Merge:
             final,
             array("Q", map(self._hashes.__getitem__, order)),
             walk.watched,
+            walk.filled,
         )
 
     def _ordered(self, numbers: Collection[int], listed: Sequence[bytes]) -> list[int]:

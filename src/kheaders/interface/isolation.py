@@ -9,7 +9,7 @@ among those that this one includes, directly or indirectly. While a header is re
   an identifier of that name: a member, a constant, a function, a tag. C gives an identifier its meaning by declarations
   (C11 6.2.1), so there the header's own meaning is the one that counts;
 - any other foreign macro stays: nothing declares the name, so the header is C only with the macro, which whoever
-  includes it must have given before (``__iomem``, ``ETH_ALEN``). So does one that an includer of the header gives.
+  includes it must have given before (``__iomem``, ``ETH_ALEN``). So does one that an includer gives before.
 
 What then could still differ for a program is told by :attr:`Isolation.uses`, and judged for each program by
 :mod:`kheaders.interface.foreign_macros`.
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from kheaders.c import declaration, split
@@ -30,7 +30,7 @@ _NO_CODE = re.compile(
     rb'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?|^[ \t]*#(?:/\*.*?\*/|[^\n\\/]|\\.|/(?!\*))*',
     re.S | re.M,
 )
-_CONDITION = re.compile(rb"[ \t]*#[ \t]*(?:if|ifdef|ifndef|elif)\b")
+_FLOW = re.compile(rb"[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b")
 _CONDITIONS = re.compile(rb"^[ \t]*#[ \t]*(?:if|elif)(?:[^\n\\]|\\.)*", re.S | re.M)
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _CALLED = re.compile(rb"[A-Za-z_]\w*\s*\(")
@@ -42,15 +42,16 @@ _SPECIFIES = re.compile(rb"\s*(?:\Z|/[*/]|(?:%s)\b)" % b"|".join(sorted(declarat
 class Use(NamedTuple):
     """Where a header names a macro that is foreign to it."""
 
-    lines: tuple[int, ...]
-    """Lines of code, outside of directives."""
+    lines: tuple[tuple[int, int, int], ...]
+    """Lines of code, outside of directives, and for each the first and last line of the group that it stands in: of
+    what is there whenever it is there itself (C11 6.10.1)."""
     tested: int
     """The first line of a condition that tests it; 0 if none does."""
 
     @property
     def first(self) -> int:
         """The first line of all."""
-        return min(filter(None, (self.tested, *self.lines[:1])))
+        return min(filter(None, (self.tested, *(line for line, _, _ in self.lines[:1]))))
 
 
 class Group(NamedTuple):
@@ -95,7 +96,7 @@ class Definers:
                 self.by_name[name] = self.by_name.get(name, 0) | 1 << number
         self.names_nothing -= declares
 
-    @property
+    @cached_property
     def contested(self) -> frozenset[bytes]:
         """Macros that more than one header defines."""
         return frozenset(name for name, mask in self.by_name.items() if mask & (mask - 1))
@@ -116,14 +117,18 @@ class Isolation:
         self._numbers = numbers
         below = [[numbers[target] for target in edges.get(path, ()) if target in numbers] for path in numbers]
         self._closure = _closures(below)
-        above: list[list[int]] = [[] for _ in below]
-        for number, targets in enumerate(below):
-            for target in targets:
-                above[target].append(number)
         given = self._closure[numbers[always]] if always in numbers else 0
         self._closure = [mask | given for mask in self._closure]
-        self._natural = _closures(above, self._closure)
-        """As the closure, with those of all that include the header."""
+        above: list[list[int]] = [[] for _ in below]
+        before = [0] * len(below)
+        for number, targets in enumerate(below):
+            known = 1 << number
+            for target in targets:
+                above[target].append(number)
+                before[target] |= known
+                known |= self._closure[target]
+        self._before = _closures(above, before)
+        """For each header what can be read before it where others include it, themselves among that, one bit each."""
         self.uses: dict[str, dict[bytes, Use]] = {}
         """Header → the macros foreign to it that it names → where."""
         for path, number in numbers.items():
@@ -176,8 +181,9 @@ class Isolation:
     ) -> Iterator[Group]:
         """The *groups* of headers, with what is to be done about macros while each is read.
 
-        What is not *shared* leaves nothing behind: nobody includes it.
+        What is not *shared* leaves nothing behind: nobody includes it. *events* are needed of contested macros alone.
         """
+        contested = self._definers.contested
         state: dict[bytes, tuple[int, bytes]] = {}
         history: dict[bytes, list[tuple[int, bytes]]] = {}
         read: set[str] = set()
@@ -196,7 +202,7 @@ class Isolation:
                     if own is not None:
                         if own != text:
                             given[name] = own
-                    elif text and not self._natural[number] >> file & 1 and self._hides(number, name, use):
+                    elif text and not self._before[number] >> file & 1 and self._hides(number, name, use):
                         hidden.add(name)
                 if path not in shared:
                     restored |= self.names & self._definers.by_header[number].keys()
@@ -209,11 +215,13 @@ class Isolation:
                 tuple(text for _, text in sorted(given.items()) if text),
             )
             for path in new:
-                for name, text in events.get(path, ()):
+                number = self._numbers[path]
+                single = ((name, name) for name in self._definers.by_header[number] if name not in contested)
+                for name, text in (*events.get(path, ()), *single):
                     if name in self.names:
-                        history.setdefault(name, []).append((self._numbers[path], text))
+                        history.setdefault(name, []).append((number, text))
                         if name not in restored:
-                            state[name] = history[name][-1]
+                            state[name] = number, text
 
     def _read(self, group: Sequence[str], read: set[str]) -> Iterator[str]:
         """What is read for the first time with *group*: what a header includes before itself."""
@@ -244,6 +252,8 @@ def _places(text: bytes, names: set[bytes], definers: Definers) -> dict[bytes, U
     words = re.compile(rb"\b(?:%s)\b" % b"|".join(sorted(coded))) if coded else None
     lines: dict[bytes, list[int]] = {}
     tested: dict[bytes, int] = {}
+    open_groups = [0]
+    groups: list[tuple[int, int]] = []
     line, done, start = 1, 0, 0
     for end, after, directive in (*((m.start(), m.end(), m[0]) for m in _NO_CODE.finditer(text)), (len(text), 0, b"")):
         for match in words.finditer(text, start, end) if words is not None else ():
@@ -255,13 +265,24 @@ def _places(text: bytes, names: set[bytes], definers: Definers) -> dict[bytes, U
                 if found[-1:] != [line]:
                     found.append(line)
         start = after
-        if conditional and _CONDITION.match(directive):
-            for name in conditional.intersection(_WORD.findall(directive)):
-                if name not in tested:
-                    line += text.count(b"\n", done, end)
-                    done = end
-                    tested[name] = line
-    return {name: Use(tuple(lines.get(name, ())), tested.get(name, 0)) for name in sorted({*lines, *tested})}
+        if (flow := _FLOW.match(directive)) is None:
+            continue
+        line += text.count(b"\n", done, end)
+        done = end
+        if not flow[1].startswith(b"if") and len(open_groups) > 1:
+            groups.append((open_groups.pop(), line))
+        if flow[1] != b"endif":
+            open_groups.append(line)
+        for name in conditional.intersection(_WORD.findall(directive)):
+            tested.setdefault(name, line)
+
+    def placed(line: int) -> tuple[int, int, int]:
+        around = [group for group in groups if group[0] < line < group[1]]
+        return line, *(max(around) if around else (0, 1 << 31))
+
+    return {
+        name: Use(tuple(map(placed, lines.get(name, ()))), tested.get(name, 0)) for name in sorted({*lines, *tested})
+    }
 
 
 def _closures(edges: Sequence[Sequence[int]], own: Sequence[int] = ()) -> list[int]:
