@@ -11,13 +11,13 @@ from builders import precompiled
 from builders.compilers import Clang
 from builders.precompiled import headers
 from kheaders import kernel as kernels
+from kheaders.c.macro_events import mark
 from kheaders.clang.find import Compiler, examine
 from kheaders.clang.job import Job, Result, execute
 from kheaders.errors import FormError
 from kheaders.externs import described, undefined
 from kheaders.forms import pchbuild
 from kheaders.forms.memory import MemoryForm
-from kheaders.forms.ordering import mark
 from kheaders.forms.pch import Options, options_of
 from kheaders.forms.pchshelf import Shelf, in_memory
 from kheaders.headers.headerset import HeaderSet

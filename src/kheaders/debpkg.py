@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from kheaders.archive import Limits, Member, members
+from kheaders.c import generated
 from kheaders.errors import ArchiveError, UsageError
 
 AR_MAGIC = b"!<arch>\n"
@@ -25,7 +26,6 @@ _AR_HEADER = 60
 _MAX_LINKS = 40
 _HEADERS_NAME = re.compile(r"(?:^|-)headers-\d")
 _WANTED = re.compile(r"usr/src/[^/]+/(?:Makefile$|include/.*\.h$|arch/([^/]+)/include/.*\.h$)")
-_RELEASE = re.compile(rb'^#define\s+UTS_RELEASE\s+"([^"\n]{1,64})"', re.M)
 _INCLUDE = re.compile(r"^\s*-?include\s+([^\s$#]+)/Makefile\s*$", re.M)
 _OLD_WRAPPER = re.compile(r"^(?:KERNELSRC\s*:?=|MAKEARGS\s*:?=\s*-C)\s*([^\s$#]+)\s*$", re.M)
 
@@ -109,8 +109,8 @@ def source_in_makefile(text: str) -> str | None:
 
 def release_in_utsrelease(data: bytes) -> str | None:
     """The release that ``include/generated/utsrelease.h`` states, or None where it is missing or damaged."""
-    match = _RELEASE.search(data)
-    return match[1].decode("utf-8", "replace") if match else None
+    found = generated.release(data)
+    return found.decode("utf-8", "replace") if found else None
 
 
 def headers_from_debs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from kheaders.c import generated
 from kheaders.errors import KheadersError
 from kheaders.kernel import Kernel
 from kheaders.sysroot import resolve
@@ -40,7 +41,6 @@ _IGNORED = re.compile(
 )
 
 _LINE = re.compile(r"(CONFIG_\w+)=(.*?)\r?", re.ASCII)
-_DEFINE = re.compile(r"#define[ \t]+(CONFIG_\w+)[ \t]+(.+?)\r?", re.ASCII)
 
 
 class KConfig(Mapping[str, str]):
@@ -81,11 +81,7 @@ def parse_autoconf(text: str, origin: str) -> KConfig:
     It does not tell ``y`` from the number 1 nor ``X=m`` from ``X_MODULE=y``: the result is ``y`` and ``X=m``.
     """
     options = {}
-    for line in text.split("\n"):
-        match = _DEFINE.fullmatch(line)
-        if not match:
-            continue
-        name, value = match.groups()
+    for name, value in generated.values(text):
         if value != "1":
             options[name] = _unquoted(value)
         elif name.endswith("_MODULE"):

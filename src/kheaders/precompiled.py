@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from kheaders.c.macro_events import own_macros
+from kheaders.c.own_headers import gather
 from kheaders.clang.find import Compiler
 from kheaders.clang.job import Job, Result, execute
 from kheaders.errors import CompileFailed, FormError, StoreError
 from kheaders.externs import described, undefined
-from kheaders.forms.ordering import own_macros
 from kheaders.forms.pch import Options, PchForm, options_of, refused, without_defines
 from kheaders.forms.pchshelf import Pch, Shelf
 from kheaders.headers.headerset import HeaderSet
@@ -60,8 +61,8 @@ def attempt_pch(
     if shelved is None:
         return PchAttempt(None, f"{shelf.why(options)}; 'kheaders pch build' makes it")
     program = _read(job, text)
-    if program.uncertain:
-        return PchAttempt(None, "which of its include lines count is told by a preprocessor only")
+    if why := _untold(program):
+        return PchAttempt(None, why)
     own = _own_headers(shelf.compiler)
     missing = shelved.form.missing(program, own)
     if missing:
@@ -84,14 +85,15 @@ def compile_with(
     if program is None:
         text = job.source if isinstance(job.source, bytes) else Path(job.source).read_bytes()
         program = _read(job, text)
-    if program.uncertain:
-        return PchAttempt(None, "which of its include lines count is told by a preprocessor only")
+    if why := _untold(program):
+        return PchAttempt(None, why)
     missing = form.missing(program, _own_headers(compiler))
     if missing:
         return PchAttempt(None, f"the PCH lacks {missing[0]}")
     place, directories = _places(job)
     # Macros of the command line were looked at when the PCH was chosen.
-    own = own_macros(with_options(text, job._replace(defines=(), extra=without_defines(job.extra))), place, directories)
+    itself = with_options(text, job._replace(defines=(), extra=without_defines(job.extra)))
+    own = own_macros(gather(itself, place, directories))
     layer = form.names.layer(program.includes)
     why = form.names.obstacle(program, own, layer)
     if why:
@@ -106,6 +108,11 @@ def _located(shelf: Shelf, options: Options, headers: Callable[[], HeaderSet | N
     if shelved is None and build and (found := headers()) is not None:
         shelved = shelf.build(found, options)
     return shelved
+
+
+def _untold(program: programs.Program) -> str:
+    """Why it takes a preprocessor to know what the program includes; empty where it can be told."""
+    return program.doubt or ("which of its include lines count is told by a preprocessor only" * program.uncertain)
 
 
 def _read(job: Job, text: bytes) -> programs.Program:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kheaders.clang.find import Compiler
 from kheaders.clang.job import Job, Result, begun, execute
 from kheaders.errors import CompileFailed, HostAssembly
+from kheaders.forms.slice import ROOT as SLICES
 from kheaders.forms.slice import STUBS, Rework, SliceForm, lacking, placed
 from kheaders.headers.markers import MARKER, REGISTER_MARKER, reached
 from kheaders.interface.blob import Blob
@@ -63,9 +64,11 @@ def attempt_slice(blob: Blob, compiler: Compiler, job: Job, text: bytes, rework:
         needs = Needs()
         piece = form.cut(program, needs)
         release = blob.meta.get("release")
-        if program.uncertain:
+        if program.uncertain and not program.doubt:
             program = _preprocessed(form, compiler, job, program, needs)
             piece = form.cut(program, needs)
+        if program.doubt:
+            return SliceAttempt(blob, program, piece, None, program.doubt)
         if piece.failed:
             path, why = piece.failed[0]
             return SliceAttempt(blob, program, piece, None, f"{path} cannot be included on kernel {release}: {why}")
@@ -98,7 +101,11 @@ def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Progra
             result = execute(compiler, job, served.flags, served.pass_fds, ("-M", "-MG", "-H"))
         # the rule is not printed where the preprocessor found an error, perhaps one of ours; the list always is
         paths = _DEPENDENCY.findall(result.output.decode("utf-8", "replace")) if result.ok else []
-        paths += _ENTERED.findall(result.diagnostics)
+        entered = _ENTERED.findall(result.diagnostics)
+        paths += entered
+        if unread := _unread(entered, program, compiler):
+            doubt = f"it includes {unread} by a name that macros make: what that does to macros is told too late"
+            return program._replace(doubt=doubt)
         taken = frozenset(path.removeprefix(f"{STUBS}/") for path in paths)
         if taken == program.taken:
             break
@@ -108,6 +115,14 @@ def _preprocessed(form: SliceForm, compiler: Compiler, job: Job, program: Progra
         if result.ok and not made and taken.issuperset(program.includes):
             break
     return program
+
+
+def _unread(entered: list[str], program: Program, compiler: Compiler) -> str:
+    """The first of the files that a preprocessor *entered* that is the user's and was not read with the program."""
+    served = (f"{STUBS}/", f"{SLICES}/", f"{compiler.include}/")
+    own = [path for path in entered if not path.startswith(served)]
+    known = {os.path.realpath(path) for path in program.files} if own else set()
+    return next((path for path in own if os.path.realpath(path) not in known), "")
 
 
 def _compile(form: SliceForm, compiler: Compiler, job: Job, piece: Slice) -> Result:

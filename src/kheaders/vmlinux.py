@@ -108,7 +108,7 @@ def cut(blob: Blob, retyper: Retyper, text: bytes, directory: str | None, includ
 
 def _whole(blob: Blob, retyper: Retyper, program: Program, search: Sequence[str]) -> Slice:
     """The slice with all that the program reaches through members of what it names, in whatever header that stands."""
-    touched = program.touched.union(*program.calls.values())
+    touched = program.touched | program.calls.words(program.calls.names)
     chosen = program
     while True:
         headers = tuple(_headers(blob, chosen, search))
@@ -194,7 +194,7 @@ def _without_loose(blob: Blob, piece: Slice, program: Program) -> bytes:
     text = [blob.declaration(number) for number in piece.declarations if number not in loose]
     text += [blob.macro(number) for number in piece.macros]
     called = {number: _names(declaration) for number, declaration in loose.items()}
-    needed = set(_WORD.findall(b"\n".join(text))) | {name.encode() for name in program.calls}
+    needed = set(_WORD.findall(b"\n".join(text))) | {name.encode() for name in program.calls.names}
     while more := [number for number in called if not needed.isdisjoint(called[number])]:
         for number in more:
             del called[number]

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from kheaders.c import conditionals
-from kheaders.c.conditionals import Group, groups
+from kheaders.c.conditionals import Group
+from kheaders.c.directives import scan
 
 GUARDED = b"""\
 #ifndef _A_H
@@ -31,7 +32,7 @@ int c;
 
 
 def test_groups_of_a_header() -> None:
-    guard, found = groups(GUARDED)
+    guard, found = conditionals.groups(scan(GUARDED))
     assert guard == b"_A_H"
     assert found == [
         Group(frozenset({b"LIMIT"}), b"LIMIT", 3, 5, False, b"LIMIT 5", 4),
@@ -42,7 +43,7 @@ def test_groups_of_a_header() -> None:
 
 
 def test_a_later_condition_does_not_matter_to_the_lines_before_it() -> None:
-    _, found = groups(b"#if A\n#include <a.h>\n#elif B\nint b;\n#endif\n")
+    _, found = conditionals.groups(scan(b"#if A\n#include <a.h>\n#elif B\nint b;\n#endif\n"))
     assert [group[0] for group in found] == [{b"A"}, {b"B"}]
     assert [group[2:5] for group in found] == [(1, 5, True), (3, 5, False)]
 
@@ -94,7 +95,7 @@ def test_what_depends_on_more_is_no_default_for_all(text: bytes) -> None:
     ],
 )
 def test_lists(text: bytes, expected: bool) -> None:
-    assert conditionals.is_list(text) == expected
+    assert conditionals.is_list(scan(text)) == expected
 
 
 def test_notes_can_be_asked() -> None:

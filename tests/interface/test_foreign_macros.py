@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,13 +19,21 @@ PAIRS = {
     "body": ("static inline int body_is(void) { return FOREIGN_VALUE; }", "#define FOREIGN_VALUE 7", "body_is()"),
     "constant": ("enum { BUSY = 4, BUSY_TOO };", "#define BUSY 9", "BUSY_TOO"),
     "renamed": ("struct named_one { char a[3]; };", "#define named_one named_other", "sizeof(struct named_one)"),
-    "extent": ("#define OWN_LENGTH 2\nstruct long_one { int a[LENGTH_OR]; };", "#define LENGTH_OR 5", "sizeof(struct long_one)"),
+    "extent": (
+        "#define OWN_LENGTH 2\nstruct long_one { int a[LENGTH_OR]; };",
+        "#define LENGTH_OR 5",
+        "sizeof(struct long_one)",
+    ),
     "called": (
         "static inline int doubled(int x) { return 2 * x; }\nstatic inline int by_call(int x) { return doubled(x); }",
         "#define doubled(x) ((x) * 3)",
         "by_call(5)",
     ),
-    "itself": ("extern int known_self;\nstruct selfish { int known_self; };", "#define known_self known_self", "sizeof(struct selfish)"),
+    "itself": (
+        "extern int known_self;\nstruct selfish { int known_self; };",
+        "#define known_self known_self",
+        "sizeof(struct selfish)",
+    ),
     "tested": (
         "#ifdef WIDE_ONE\nstruct wide { long a[4]; };\n#else\nstruct wide { char a; };\n#endif",
         "#define WIDE_ONE",
@@ -37,8 +44,16 @@ PAIRS = {
         "typedef long small_t;\n#define small_t small_t",
         "sizeof(struct of_small)",
     ),
-    "default": ("#ifndef EXTENT\n#define EXTENT 3\n#endif\nstruct has_extent { char a[EXTENT]; };", "#undef EXTENT\n#define EXTENT 6", "sizeof(struct has_extent)"),
-    "attribute": ("struct tight { char a; int b; } __foreign_packed;", "#define __foreign_packed __attribute__((packed))", "sizeof(struct tight)"),
+    "default": (
+        "#ifndef EXTENT\n#define EXTENT 3\n#endif\nstruct has_extent { char a[EXTENT]; };",
+        "#undef EXTENT\n#define EXTENT 6",
+        "sizeof(struct has_extent)",
+    ),
+    "attribute": (
+        "struct tight { char a; int b; } __foreign_packed;",
+        "#define __foreign_packed __attribute__((packed))",
+        "sizeof(struct tight)",
+    ),
 }
 
 
@@ -97,13 +112,19 @@ def test_a_refusal_names_the_macro_and_both_headers(opened: Kernel) -> None:
     outcome = opened.both(program("defines_tested", "uses_tested", use=PAIRS["tested"][2]))
     assert outcome.verdict == "slice fails"
     assert outcome.sliced.reason == (
-        "include/linux/uses_tested.h:3 depends on WIDE_ONE, which include/linux/defines_tested.h may change for this program"
+        "include/linux/uses_tested.h:3 depends on WIDE_ONE, "
+        "which include/linux/defines_tested.h may change for this program"
     )
 
 
 @pytest.mark.parametrize(
     "names",
-    [("uses_speed",), ("redefined_b", "uses_speed"), ("redefined_a", "redefined_b", "uses_speed"), ("wants_b", "uses_speed")],
+    [
+        ("uses_speed",),
+        ("redefined_b", "uses_speed"),
+        ("redefined_a", "redefined_b", "uses_speed"),
+        ("wants_b", "uses_speed"),
+    ],
     ids=str,
 )
 def test_a_macro_that_is_defined_anew(opened: Kernel, names: tuple[str, ...]) -> None:

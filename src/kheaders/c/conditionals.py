@@ -1,34 +1,43 @@
-"""What the preprocessor's output no longer shows of headers: their conditions on macros, and texts without a guard.
+"""Conditional groups of a text (C11 6.10.1), include guards, and headers that are lists.
 
-A program may define a macro before it includes a header that tests, or gives a default to, that very macro. And it may
-include a header that is a mere list of calls of a macro that the includer defines.
+A program may define a macro before it includes a header that tests, or gives a default to, that very macro: the
+preprocessor's output no longer shows it. And a program may include a header that is a mere list of calls of a macro
+that the includer defines.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import NamedTuple
 
+from kheaders.c import directives, lexer
+from kheaders.c.directives import OPENING, Directive, Scan, scan
 from kheaders.patterns import pattern
 
-_LINE = pattern(rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif|define|include)\b((?:[^\n\\]|\\.|\\\n)*)", re.M)
 _WORD = pattern(rb"[A-Za-z_]\w*")
-_COMMENT = pattern(rb"/\*.*?\*/|//[^\n]*", re.S)
-_DIRECTIVE = pattern(rb"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
-_GUARDED = pattern(
-    rb"(?:\s|/\*.*?\*/|//[^\n]*\n)*+#[ \t]*ifndef[ \t]+(\w+)[^\n]*\n"
-    rb"(?:\s|/\*.*?\*/|//[^\n]*\n)*+#[ \t]*define[ \t]+\1\b",
-    re.S,
-)
-"""The usual guard, at the beginning of a header."""
-_LIST = pattern(rb"[A-Za-z_]\w*\s*[(,]")
-_ABSENT = pattern(rb"\s*(?:!\s*defined\s*\(?\s*)?(\w+)\s*\)?\s*")
+_ELSE = frozenset((b"elif", b"else", b"elifdef", b"elifndef"))
+_NO_CALLS = frozenset(b"_Static_assert __attribute__ __attribute asm __asm __asm__ typeof __typeof __typeof__".split())
+"""What a declaration may begin with, before a parenthesis, that is no call of a macro."""
 
-_HEAD = pattern(rb"\w+(?:\([^()]*\))?")
-_BLANK = pattern(rb'("(?:[^"\\]|\\.)*+"?|\'(?:[^\'\\]|\\.)*+\'?|[^\s"\']+)|\s+', re.S)
+
+Known = Callable[[str], bool | None]
+"""Whether a macro is defined; None where that is not known."""
+_Stack = list[tuple[bool, bool]]
+"""For each open condition: may this branch count, may one that follows."""
+
+
+class Guard(NamedTuple):
+    """What makes a text empty where it is included again."""
+
+    macro: bytes
+    """X of the ``#ifndef X`` or ``#if !defined X`` that is the first directive; empty for none."""
+    defined: bool
+    """Whether the next directive defines X."""
+    encloses: bool
+    """Whether all of the text stands before the ``#endif``, and there is no ``#else``."""
+    once: bool
+    """Whether the text says ``#pragma once``."""
 
 
 class Group(NamedTuple):
@@ -68,11 +77,14 @@ class Survey(NamedTuple):
 
 def survey(files: Iterable[tuple[str, bytes]]) -> Survey:
     """Read the conditions of *files* (path, text)."""
+    import json
+
     defaults: set[str] = set()
     given: list[Default] = []
     tested: dict[str, list[str]] = {}
     bare = {}
-    for path, text in files:
+    for path, raw in files:
+        text = scan(raw)
         for group in groups(text)[1]:
             if group.default:
                 defaults.add(f"{group.default.decode()} {path}")
@@ -83,97 +95,233 @@ def survey(files: Iterable[tuple[str, bytes]]) -> Survey:
                 place = f"{path} {group.first} {group.last} {int(group.includes)}"
                 tested.setdefault(name.decode(), []).append(place)
         if is_list(text):
-            bare[path] = text.decode("utf-8", "replace")
+            bare[path] = raw.decode("utf-8", "replace")
     lines = ("\t".join((name, *places)) for name, places in sorted(tested.items()))
     notes = {"defaults": "\n".join(sorted(defaults)), "tested": "\n".join(lines), "bare": json.dumps(bare)}
     return Survey(notes, given)
 
 
-def is_list(text: bytes) -> bool:
-    """Whether a header has no guard and begins, directives aside, as no declaration does: ``CALL(`` or ``word,``."""
-    if _GUARDED.match(text) or b"#pragma once" in text:
-        return False  # as nearly all are, and this is found soonest
-    if b"TRACE_HEADER_MULTI_READ" in text:
-        return False  # has a guard of another kind, and is read again by a machinery of its own
-    code = _DIRECTIVE.sub(b"", _COMMENT.sub(b" ", text)).lstrip()
-    return _LIST.match(code) is not None and not groups(text)[0]
+def guard(text: Scan) -> Guard:
+    """The include guard of a text.
+
+    Where one encloses all of it, compilers don't even open it again (GNU cpp's multiple-include optimisation:
+    https://gcc.gnu.org/onlinedocs/cppinternals/Guard-Macros.html).
+    """
+    found = text.directives
+    once = b"once" in text.text and any(one.name == b"pragma" and one.tokens == [b"once"] for one in found)
+    macro = absent(found[0]) if found else b""
+    if not macro:
+        return Guard(b"", False, False, once)
+    defined = len(found) > 1 and found[1].name == b"define" and directives.macro(found[1])[0] == macro
+    depth = 0
+    for number, one in enumerate(found):
+        if one.name in OPENING:
+            depth += 1
+        elif depth == 1 and one.name in _ELSE:
+            break
+        elif one.name == b"endif":
+            depth -= 1
+            if not depth:
+                last = number == len(found) - 1
+                outside = (text.text[: found[0].start], text.text[one.end :])
+                return Guard(macro, defined, last and not any(map(lexer.tokens, outside)), once)
+    return Guard(macro, defined, False, once)
 
 
-def groups(text: bytes) -> tuple[bytes, list[Group]]:
+def absent(directive: Directive) -> bytes:
+    """The macro X of ``#ifndef X``, ``#if !defined X`` and ``#if !defined(X)``; empty for any other directive."""
+    if directive.name == b"ifndef":
+        words = directive.tokens
+        return words[0] if len(words) == 1 else b""
+    if directive.name != b"if" or b"!" not in directive.spelled:
+        return b""
+    words = directive.tokens
+    return _asked(words[1:]) if words[:1] == [b"!"] else b""
+
+
+def _asked(words: list[bytes]) -> bytes:
+    """X of ``defined X`` and ``defined(X)``; empty for other tokens."""
+    if words[:1] != [b"defined"]:
+        return b""
+    inner = words[2:-1] if len(words) == 4 and words[1] == b"(" and words[3] == b")" else words[1:]
+    return inner[0] if len(inner) == 1 and lexer.kind(inner[0]) == "identifier" else b""
+
+
+def guarded(text: bytes, defined: Container[bytes]) -> bool:
+    """Whether the header *text* is empty to a compiler to which the macros *defined* are defined.
+
+    A header that is meant to be included more than once is not.
+    """
+    if b"#" not in text and b"%:" not in text:
+        return not lexer.tokens(lexer.logical(text).text)
+    scanned = scan(text)
+    found = guard(scanned)
+    if not scanned.directives:
+        return not lexer.tokens(scanned.text)
+    return found.once or (found.encloses and found.macro in defined)
+
+
+def is_list(text: Scan) -> bool:
+    """Whether a header is a list of what a macro of its includer makes something of.
+
+    It has no guard, and begins, directives aside, as no declaration of C does: ``CALL(`` or ``word,``.
+    """
+    if not text.directives:
+        words = lexer.tokens(text.text)
+    else:
+        found = guard(text)
+        if found.once or found.defined:
+            return False  # as nearly all are
+        # has a guard of another kind, and is read again: include/trace/define_trace.h
+        if b"TRACE_HEADER_MULTI_READ" in text.text:
+            return False
+        words = next(filter(None, map(lexer.tokens, text.code())), [])
+    if len(words) < 2 or words[1] not in (b"(", b","):
+        return False
+    return lexer.kind(words[0]) == "identifier" and words[0] not in _NO_CALLS
+
+
+def groups(text: Scan) -> tuple[bytes, list[Group]]:
     """The macro by which a header guards itself, if it does, and its other groups of conditional lines."""
     found: list[Group] = []
     stack: list[_Open] = []
-    guard = b"#pragma once" if b"#pragma once" in text else b""
-    line, done = 1, 0
-    for number, match in enumerate(_LINE.finditer(text)):
-        line += text.count(b"\n", done, match.start())
-        done = match.start()
-        word, rest = match[1], match[2]
-        if b"/" in rest:
-            rest = _COMMENT.sub(b" ", rest)
-        if word in (b"if", b"ifdef", b"ifndef"):
-            absent = _ABSENT.fullmatch(rest) if word == b"ifndef" or b"!" in rest else None
-            stack.append(_Open(_words(rest), absent[1] if absent else b"", number, line, match.end()))
+    own = guard(text)
+    guarding = b"#pragma once" if own.once else own.macro if own.defined else b""
+    for number, one in enumerate(text.directives):
+        word = one.name
+        if word in OPENING:
+            stack.append(_Open(_words(one), absent(one), number, one))
         elif not stack:
             continue
-        elif word in (b"elif", b"else"):
-            if word == b"elif":
-                stack[-1].tests.append((_words(rest), line))
+        elif word in _ELSE:
+            if word != b"else":
+                stack[-1].tests.append((_words(one), one.line))
                 stack[-1].included.append(False)
             stack[-1].absent = b""
-        elif word == b"include":
-            for one in stack:
-                one.included = [True] * len(one.included)
+        elif word in directives.INCLUDES:
+            for opened in stack:
+                opened.included = [True] * len(opened.included)
         elif word == b"define":
-            name = _WORD.search(rest)
-            if name and number == 1 and len(stack) == 1 and stack[0].absent == name[0] and not guard:
-                guard = name[0]
-            for one in stack:
-                one.defines.add(name[0] if name else b"")
-                one.definitions += 1
-            stack[-1].define = (rest, line)
-        else:
+            name = directives.macro(one)[0]
+            for opened in stack:
+                opened.defines.add(name)
+                opened.definitions += 1
+            stack[-1].define = one
+        elif word == b"endif":
             group = stack.pop()
-            if group.number or group.absent != guard or not guard:
-                code = _DIRECTIVE.sub(b"", _COMMENT.sub(b" ", text[group.start : match.start()])).strip()
-                default = group.absent if group.defines == {group.absent} and not code else b""
+            if group.number or group.absent != guarding or not guarding:
+                default = b""
+                if group.absent and group.defines == {group.absent} and not _code_between(text, group.number, number):
+                    default = group.absent
                 # what a later condition tests does not matter to the lines before it
                 for (names, first), includes in zip(group.tests, group.included, strict=True):
-                    found.append(Group(frozenset(names), default, first, line, includes))
+                    found.append(Group(frozenset(names), default, first, one.line, includes))
                 if (
                     default
                     and group.definitions == 1
-                    and group.define[0]
-                    and all(guard and not one.number and one.absent == guard for one in stack)
+                    and group.define is not None
+                    and all(guarding and not outer.number and outer.absent == guarding for outer in stack)
                 ):
-                    found[-1] = found[-1]._replace(text=_printed(group.define[0]), line=group.define[1])
-    return guard, found
+                    found[-1] = found[-1]._replace(text=_printed(group.define), line=group.define.line)
+    return guarding, found
 
 
 class _Open:
-    def __init__(self, names: set[bytes], absent: bytes, number: int, line: int, start: int) -> None:
-        self.tests = [(names, line)]
+    def __init__(self, names: set[bytes], absent: bytes, number: int, opening: Directive) -> None:
+        self.tests = [(names, opening.line)]
         self.included = [False]
         self.absent = absent
         self.number = number
-        self.start = start
         self.defines: set[bytes] = set()
         self.definitions = 0
-        self.define = (b"", 0)
-        """What follows the last ``#define`` that is in no group within, and its line."""
+        self.define: Directive | None = None
+        """The last ``#define`` that is in no group within."""
 
 
-def _printed(definition: bytes) -> bytes:
+def _code_between(text: Scan, first: int, last: int) -> bool:
+    """Whether there is code between two directives, by their numbers, other than directives."""
+    found = text.directives
+    return any(lexer.tokens(text.text[found[at].end : found[at + 1].start]) for at in range(first, last))
+
+
+def _printed(define: Directive) -> bytes:
     """What follows ``#define``, as ``clang -E -dD`` prints it."""
-    text = definition.replace(b"\\\n", b" ").strip()
-    head = _HEAD.match(text)
-    end = head.end() if head else 0
-    words = (match[1] or b" " for match in _BLANK.finditer(text[end:].strip()))
-    return b"".join((*text[:end].split(), b" ", *words))
+    name, rest = directives.macro(define)
+    body = rest
+    parameters = b""
+    if rest.startswith(b"("):
+        end = rest.find(b")") + 1
+        parameters, body = b"".join(lexer.tokens(rest[:end])), rest[end:]
+    return b"%s%s %s" % (name, parameters, lexer.spaced(body))
 
 
-def _words(rest: bytes) -> set[bytes]:
-    return set(_WORD.findall(rest)) - {b"defined"}
+def _words(directive: Directive) -> set[bytes]:
+    return set(_WORD.findall(directive.rest)) - {b"defined"}
+
+
+def included(text: bytes, enabled: Callable[[str], bool]) -> frozenset[str]:
+    """Names of the include lines of *text* that may count; *enabled* tells of an option whether it is defined.
+
+    Programs for several kernels choose headers by options of the configuration (``#ifdef CONFIG_SLUB``). Every branch
+    of a condition on anything else counts.
+    """
+
+    def known(name: str) -> bool | None:
+        return enabled(name) if name.startswith("CONFIG_") else None
+
+    found: set[str] = set()
+    stack: _Stack = []
+    for directive in scan(text).directives:
+        if directive.name in directives.INCLUDES:
+            header = directives.header(directive.rest)
+            if header is not None and all(counts for counts, _ in stack):
+                found.add(header.shown)
+        else:
+            _turn(stack, directive, known)
+    return frozenset(found)
+
+
+def counting(text: bytes, known: Known) -> bytes:
+    """What of *text* may count, without its conditions; of what is not *known*, every branch does."""
+    scanned = scan(text)
+    pieces: list[bytes] = []
+    stack: _Stack = []
+    start = 0
+    for directive in scanned.directives:
+        if directive.name in OPENING or directive.name in _ELSE or directive.name == b"endif":
+            if all(counts for counts, _ in stack):
+                pieces.append(scanned.text[start : directive.start])
+            start = directive.end
+            _turn(stack, directive, known)
+    if all(counts for counts, _ in stack):
+        pieces.append(scanned.text[start:])
+    return b"".join(pieces)
+
+
+def _turn(stack: _Stack, directive: Directive, known: Known) -> None:
+    """Take one directive of a condition into account."""
+    if directive.name == b"endif":
+        if stack:
+            stack.pop()
+    elif directive.name in _ELSE:
+        if stack:
+            stack[-1] = stack[-1][1], stack[-1][1]
+    elif directive.name in OPENING:
+        holds = _holds(directive, known)
+        stack.append((True, True) if holds is None else (holds, not holds))
+
+
+def _holds(directive: Directive, known: Known) -> bool | None:
+    """Whether a condition holds; None where that is not understood."""
+    words = directive.tokens
+    if directive.name == b"if":
+        negated = words[:1] == [b"!"]
+        asked = _asked(words[negated:])
+    else:
+        negated = directive.name == b"ifndef"
+        asked = words[0] if len(words) == 1 else b""
+    defined = known(asked.decode("utf-8", "replace")) if asked else None
+    return None if defined is None else defined != negated
 
 
 def places(tested: str, names: Iterable[str]) -> dict[str, list[tuple[str, int, int, bool]]]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import mmap
 import os
-import re
 from typing import NamedTuple
 
+from kheaders.c.directives import INCLUDES, named, scan, without
 from kheaders.errors import ToolError
 
-_INCLUDE = re.compile(rb"#[ \t]*include[ \t]*<([^>\n]+)>[^\n]*")
 _GUARDS = {
     "bpf": b"#ifndef _UAPI__LINUX_BPF_H__\n",
     "helpers": b"#ifndef __BPF_HELPERS_H\n",
@@ -40,10 +39,11 @@ class BccFiles(NamedTuple):
 def parse(library: bytes | mmap.mmap) -> BccFiles:
     """The files in the bytes of bcc's *library*. Raises ToolError where they are not as this module knows them."""
     texts = {name: _string(library, guard) for name, guard in _GUARDS.items()}
-    includes = {name: tuple(m[1].decode() for m in _INCLUDE.finditer(text)) for name, text in texts.items()}
+    scans = {name: scan(text) for name, text in texts.items()}
+    includes = {name: tuple(one.shown for one in named(text.directives).included) for name, text in scans.items()}
     if not includes["helpers"]:
         raise _unknown("its helpers.h includes nothing")
-    bodies = {name: _INCLUDE.sub(b"", text) for name, text in texts.items()}
+    bodies = {name: without(text, INCLUDES) for name, text in scans.items()}
     return BccFiles(bodies["bpf"], bodies["helpers"], texts["proto"], includes["bpf"], includes["helpers"])
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kheaders.consumers import branches
+from kheaders.c import conditionals
+from kheaders.c.directives import INCLUDES, defined, included, scan, without
 from kheaders.consumers.bccfiles import BccFiles
 from kheaders.consumers.kernelsource import CONFIG
 from kheaders.forms.slice import SliceForm, lacking
@@ -24,13 +25,11 @@ _HIDDEN = "include/uapi/linux/bpf.h"
 ROUNDS = 5
 """How often a slice is cut for one program at most; what bcc's rewriting adds shows only when it compiles."""
 
-_PROTO = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"](?:bcc/)?proto\.h[>\"][^\n]*", re.MULTILINE)
-_OWN = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.MULTILINE)
+_PROTO = ("proto.h", "bcc/proto.h")
 _MACRO = re.compile(rb"^#define (\w+)[^\n]*\n", re.MULTILINE)
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _TYPE = re.compile(rb"\b__\w+")
 """What bcc's ``bpf.h`` takes from headers: types and attributes, which all begin so."""
-_DEFINE = re.compile(rb"^[ \t]*#[ \t]*define(?:[^\n\\]|\\.)*", re.MULTILINE | re.DOTALL)
 _REWRITTEN = frozenset(("pt_regs",))
 """Tags whose members bcc's rewriting reaches in programs that do not name them: arguments of probed functions."""
 
@@ -44,12 +43,12 @@ class BccSlice:
         self._files = files
         directories = [flag[2:] for flag in flags if flag.startswith("-I")]
         lines = [f"#include <{name}>" for name in (*files.bpf_includes, *files.helper_includes)]
-        text = _PROTO.sub(lambda line: files.proto, text)
+        text = _with_proto(text, files.proto)
         own = self._form.program("\n".join([*lines, *_defines(flags), ""]).encode() + text, ".", directories)
         if own.uncertain:
-            counting = branches.included(text, self._enabled)
+            counting = conditionals.included(text, self._enabled)
             own = own._replace(taken=counting.union(files.bpf_includes, files.helper_includes))
-        helpers = self._form.program(_DEFINE.sub(b"", files.helpers), None, ())
+        helpers = self._form.program(without(scan(files.helpers), (b"define",)), None, ())
         self._program = _with_helpers(own, helpers, _macro_words(files.helpers, own.words | helpers.words))
         types = b" ".join(sorted(set(_TYPE.findall(files.bpf))))
         first = "".join(f"#include <{name}>\n" for name in files.bpf_includes).encode() + types
@@ -86,7 +85,7 @@ class BccSlice:
         hidden = [number for number in piece.declarations if self._blob.place("decl", number)[0] == _HIDDEN]
         for number in (*self._first.declarations, *hidden):
             rest = rest.replace(b"\n" + self._blob.declaration(number) + b"\n", b"\n\n", 1)
-        own = frozenset(_OWN.findall(self._files.bpf))
+        own = defined(scan(self._files.bpf).directives)
         rest = _MACRO.sub(lambda macro: b"" if macro[1] in own else macro[0], rest)
         start = self._files.helper_includes[0]
         found[start] = b"#pragma once\n" + rest + found.get(start, b"")
@@ -109,12 +108,26 @@ def _with_helpers(program: Program, helpers: Program, expanded: frozenset[str]) 
     )
 
 
+def _with_proto(text: bytes, proto: bytes) -> bytes:
+    """A program with bcc's packet headers where it includes them."""
+    found = scan(text)
+    parts: list[bytes] = []
+    done = 0
+    for directive in found.directives:
+        header = included(directive) if directive.name in INCLUDES else None
+        if header is not None and header.name in _PROTO:
+            parts += (found.text[done : directive.start], proto)
+            done = directive.end
+    return b"".join((*parts, found.text[done:]))
+
+
 def _macro_words(text: bytes, used: frozenset[str]) -> frozenset[str]:
     """The words of those of bcc's macros that are among the words *used*, and of the macros among these."""
     bodies: dict[str, set[str]] = {}
-    for match in _DEFINE.finditer(text):
-        words = [word.decode() for word in _WORD.findall(match[0])]
-        bodies.setdefault(words[1], set()).update(words[2:])
+    for directive in scan(text).directives:
+        if directive.name == b"define":
+            name, *words = [word.decode() for word in _WORD.findall(directive.rest)]
+            bodies.setdefault(name, set()).update(words)
     found: set[str] = set()
     todo = {name for name in used if name in bodies}
     while todo:

@@ -11,7 +11,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kheaders.consumers import branches, kernelsource
+from kheaders.c import conditionals
+from kheaders.c.directives import INCLUDES, scan
+from kheaders.consumers import kernelsource
 from kheaders.forms.slice import SliceForm
 from kheaders.interface.blob import Blob
 from kheaders.interface.slice import Slice
@@ -21,7 +23,6 @@ VARIABLES = ("BPFTRACE_KERNEL_SOURCE", "BPFTRACE_KERNEL_BUILD")
 
 _NAME = "bpftrace"
 _VALUED = frozenset(("-f", "-o", "-B", "-p", "-c", "-I", "--include", "-l", "--usdt-file-activation", "--emit-elf"))
-_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include\b", re.MULTILINE)
 _SCRIPT_LIMIT = 1 << 22
 _HAVE_BTF = "BPFTRACE_HAVE_BTF"
 """What bpftrace defines where it takes types from BTF; scripts include headers where it does not."""
@@ -54,7 +55,7 @@ def script(command: Sequence[str]) -> bytes | None:
         text = _read(str(path)) if path is not None else None
         if text is not None and not (text.startswith(b"#!") and _NAME.encode() in text.partition(b"\n")[0]):
             text = None
-    return text if text is not None and _INCLUDE.search(text) else None
+    return text if text is not None and any(one.name in INCLUDES for one in scan(text).directives) else None
 
 
 def prepare(blob: Blob, text: bytes, directory: Path, system: Sequence[str] = SYSTEM) -> str:
@@ -72,7 +73,7 @@ def prepare(blob: Blob, text: bytes, directory: Path, system: Sequence[str] = SY
     basic = _basic_types(blob, form)
     halves: list[Slice] = []
     for has_btf in (True, False):
-        part = branches.counting(text, {_HAVE_BTF: has_btf}.get)
+        part = conditionals.counting(text, {_HAVE_BTF: has_btf}.get)
         program = form.program(part if has_btf else b"#include <%s>\n%s" % (_TYPES.encode(), part), None, ())
         words = program.words if has_btf else program.words | basic
         # what looks like a declaration is none: scripts are not C

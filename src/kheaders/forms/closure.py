@@ -8,21 +8,12 @@ TRACE_INCLUDE(…)``) fail to compile where a file is missing, and a caller then
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 
+from kheaders.c.directives import mentioned
+from kheaders.c.own_headers import gather
 from kheaders.clang.flags import ARCHITECTURES, include_directories
 from kheaders.headers.headerset import HeaderSet
-
-_NAME = re.compile(rb'(?:_next)?[ \t]*\(?[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')
-"""What follows ``include`` in a line or in ``__has_include``; also in comments and strings, which does no harm."""
-_IMPORT = re.compile(rb'^[ \t]*#[ \t]*import\b[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
-_COMPUTED = re.compile(
-    rb"(?:^[ \t]*#[ \t]*(?:include|include_next|import)\b|(?<!\w)__has_include(?:_next)?\b[ \t]*\()[ \t]*[A-Za-z_]"
-    rb"|^[ \t]*#[ \t]*define\b[^\n]*\b__has_include(?:_next)?\b",
-    re.M,
-)
-_USER_FILE_LIMIT = 16 << 20
 
 
 class Closure:
@@ -39,8 +30,7 @@ class Closure:
         always: Iterable[str] = (),
         serve: Callable[[str, bytes], bytes] = lambda path, text: text,
     ) -> None:
-        self._program = program
-        self._directories = tuple(user_directories)
+        self._sources = gather(program, None, tuple(user_directories))
         self._always = tuple(always)
         self._serve = serve
         self._known: Mapping[str, bytes] | None = None
@@ -52,13 +42,15 @@ class Closure:
         self._texts: dict[str, bytes] = {}
         self._wanted: set[str] = set()
         self._names: set[str] = set()
-        self._user = list(self._directories)
-        self._seen_user: set[str] = set()
-        self._everything = _COMPUTED.search(self._program) is not None
-        self._todo: list[tuple[str | None, bytes]] = [(None, self._program)]
+        sources = self._sources
+        self._everything = sources.computed or bool(sources.question or sources.unreadable)
+        self._todo: list[tuple[str, bytes]] = []
         if search and not self._everything:
             for path in self._always:
                 self._add(path)
+            for file in sources.files:
+                for header in (*file.named.included, *file.named.asked, *sources.made):
+                    self._look_for(header.name)
             self._follow()
 
     def offer(self, path: str, known: Mapping[str, bytes]) -> None:
@@ -105,53 +97,20 @@ class Closure:
         self._todo.append((path, text))
 
     def _follow(self) -> None:
-        names = self._names
         while self._todo and not self._everything:
-            where, text = self._todo.pop()
-            if where is None:
-                self._everything = _COMPUTED.search(text) is not None
-            parent = os.path.dirname(where) if where is not None else ""
-            for name in _names(text):
-                if where is not None:
-                    self._add(_joined(parent, name))
-                if name not in names:
-                    names.add(name)
-                    for directory in self._search:
-                        self._add(_joined(directory, name))
-                if where is None:
-                    self._follow_user(name)
+            path, text = self._todo.pop()
+            parent = os.path.dirname(path)
+            for header in mentioned(text):
+                self._add(_joined(parent, header.name))
+                self._look_for(header.name)
 
-    def _follow_user(self, name: str) -> None:
-        for directory in tuple(self._user):
-            path = os.path.join(directory, name)
-            if path not in self._seen_user and (data := _user_file(path)) is not None:
-                self._seen_user.add(path)
-                self._todo.append((None, data))
-                if os.path.dirname(path) not in self._user:
-                    self._user.append(os.path.dirname(path))
+    def _look_for(self, name: str) -> None:
+        if name not in self._names:
+            self._names.add(name)
+            for directory in self._search:
+                self._add(_joined(directory, name))
 
 
 def _joined(directory: str, name: str) -> str:
     path = f"{directory}/{name}"
     return os.path.normpath(path) if "./" in path or "//" in path else path
-
-
-def _names(text: bytes) -> set[str]:
-    found = []
-    at = text.find(b"include")  # ten times as fast as a search by pattern
-    while at >= 0:
-        match = _NAME.match(text, at + 7)
-        if match:
-            found.append(match.groups())
-        at = text.find(b"include", at + 7)
-    if b"import" in text:
-        found += _IMPORT.findall(text)
-    return {(angled or quoted).decode("utf-8", "surrogateescape") for angled, quoted in found}
-
-
-def _user_file(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read(_USER_FILE_LIMIT)
-    except (OSError, ValueError):
-        return None

@@ -15,13 +15,13 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from kheaders.c import declaration, split
+from kheaders.c.conditionals import guarded
 from kheaders.c.include_path import Resolver
+from kheaders.c.macro_events import OwnMacros, mark
 from kheaders.errors import FormError
-from kheaders.forms.guards import guarded
-from kheaders.forms.ordering import OwnMacros, mark
 from kheaders.interface.program import Program
 
-FORMAT = 3
+FORMAT = 4
 """Of a packed index; part of a PCH's key, so that another format means another PCH."""
 ALWAYS = "include/linux/kconfig.h"
 """What the flags include before everything else."""
@@ -145,19 +145,19 @@ class Names(NamedTuple):
         visible = self.visible(program.includes)
         # What no layer up to this one has read is as good as included: nothing of it is there.
         unseen = self.ends[layer]
-        for name in own.before_headers:
+        for name in own.early:
             if self.mentions(name) and name not in _TEXT_ONLY:
                 return f"it defines {name}, which the headers look at, before it includes them"
         declared = program.declared | program.defined
         for name in sorted(declared | program.words):
             found = self.macro(name, layer)
-            if found is not None and found[0] not in visible and own.marks.get(name, {0}) != {found[1]}:
+            if found is not None and found[0] not in visible and own.marks.get(name, frozenset((0,))) != {found[1]}:
                 return f"{name} is a macro of {self.files[found[0]]}, which the program does not include"
         for name in sorted(declared):
             found = self.declared.get(name)
             if found is not None and found[0] < unseen and found[0] not in visible:
                 return f"it declares {name} itself, as does {self.files[found[0]]}, which it does not include"
-        for name in sorted(program.strong | set(program.calls) | {w for w in program.words if w.isupper()}):
+        for name in sorted(program.strong | program.calls.names | {w for w in program.words if w.isupper()}):
             found = self.declared.get(name)
             if found is not None and found[0] < unseen and found[0] not in visible and name not in declared:
                 return f"{name} is declared in {self.files[found[0]]}, which the program does not include"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -14,6 +13,7 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from kheaders.archive import HINT, Limits, Member, members
+from kheaders.c import generated
 from kheaders.errors import ArchiveError, VerificationError
 
 ARCH_OPTIONS = {
@@ -31,8 +31,6 @@ ARCH_OPTIONS = {
 PRIVATE = ".bpf"
 """What kheaders adds to a tree lies there; it is no header, and an archive made of such a tree is read without it."""
 
-_RELEASE = re.compile(rb'^#define\s+UTS_RELEASE\s+"([^"\n]{1,64})"', re.M)
-_OPTION = re.compile(rb"^#define\s+(CONFIG_\w+)\s+1\s*$", re.M)
 _FILE_LIMIT = 16 << 20
 _ALIAS_LIMIT = 100_000
 
@@ -166,13 +164,13 @@ class HeaderSet(Mapping[str, bytes]):
     @cached_property
     def release(self) -> str | None:
         """UTS_RELEASE of ``include/generated/utsrelease.h``, or None where that is missing or damaged."""
-        match = _RELEASE.search(self.get("include/generated/utsrelease.h", b""))
-        return match[1].decode("utf-8", "replace") if match else None
+        found = generated.release(self.get("include/generated/utsrelease.h", b""))
+        return found.decode("utf-8", "replace") if found else None
 
     @cached_property
     def config(self) -> frozenset[bytes]:
         """The options that ``include/generated/autoconf.h`` sets to 1, as ``CONFIG_SMP``; modules as ``…_MODULE``."""
-        return frozenset(_OPTION.findall(self.get("include/generated/autoconf.h", b"")))
+        return generated.options(self.get("include/generated/autoconf.h", b""))
 
     @cached_property
     def srcarch(self) -> str | None:

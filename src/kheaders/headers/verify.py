@@ -7,10 +7,10 @@ compiling is added by :mod:`kheaders.trial`.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from kheaders.c.directives import Header, mentioned, named, scan
 from kheaders.headers.headerset import HeaderSet
 from kheaders.kernel import Kernel
 
@@ -30,7 +30,7 @@ REQUIRED = (
 """Without these nothing of the kernel compiles; those below include/generated exist only where it was configured."""
 
 _SHOWN = 3
-_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<((?:linux|net|uapi|asm-generic|vdso)/[^>\n]+)>", re.M)
+_COMMON = ("linux/", "net/", "uapi/", "asm-generic/", "vdso/")
 _INCLUDERS = ("include/linux/", "include/net/", "include/uapi/linux/", "include/asm-generic/")
 
 
@@ -130,18 +130,19 @@ def unresolved(headers: HeaderSet) -> list[str]:
     arch = headers.srcarch
     own = (f"arch/{arch}/include", f"arch/{arch}/include/generated", f"arch/{arch}/include/generated/uapi")
     search = ("include", "include/uapi", "include/generated/uapi", "include/generated", *own)
-    includers: dict[bytes, list[str]] = {}
+    includers: dict[str, list[str]] = {}
     for path, data in headers.files.items():
         if path.startswith(_INCLUDERS):
-            for raw in _INCLUDE.findall(data):
-                includers.setdefault(raw, []).append(path)
+            for header in mentioned(data):
+                if not header.quoted and header.name.startswith(_COMMON):
+                    includers.setdefault(header.name, []).append(path)
     absent = []
-    for raw, paths in sorted(includers.items()):
-        name = raw.decode("utf-8", "replace")
+    for name, paths in sorted(includers.items()):
         if any(os.path.normpath(f"{place}/{name}") in headers for place in search):
             continue
-        if any(path.removeprefix("include/").encode() in includers for path in paths):
-            absent.append(name)
+        known = [path for path in paths if path.removeprefix("include/") in includers]
+        if any(Header(name, False) in named(scan(headers[path]).directives).included for path in known):
+            absent.append(Header(name, False).shown)
     return absent
 
 

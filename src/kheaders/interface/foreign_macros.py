@@ -37,18 +37,18 @@ def note(
     count on this kernel. *tested* is the note of that name. Only *defined* macros count: others are defined under
     conditions that this kernel does not meet.
     """
-    including = set()
+    including: set[tuple[str, str]] = set()
     for line in tested.split("\n"):
-        name, *places = line.split("\t")
-        including.update((name, place.split(" ", 1)[0]) for place in places if place.endswith(" 1"))
+        told, *places = line.split("\t")
+        including.update((told, place.split(" ", 1)[0]) for place in places if place.endswith(" 1"))
     lines = []
     for file, macros in sorted(seen.items()):
         found, path = uses[files[file]], files[file]
-        names, more = [], 0
-        for name, number in sorted(macros.items()):
-            if name not in defined:
+        names, more = [], False
+        for macro, number in sorted(macros.items()):
+            if macro not in defined:
                 continue
-            use, told = found[name], name.decode()
+            use, told = found[macro], macro.decode()
             depends = 0 if not use.tested else 2 if (told, path) in including else 1
             there = filled.get(file, ())
             used = [line for line, first, last in use.lines if bisect_right(there, first) < bisect_left(there, last)]
@@ -99,14 +99,14 @@ def doubt(
             if other is not None and (at := _used(blob, file, name, int(tested), lines, chosen)):
                 what = f"{blob.files[file]}:{at} depends on {name}"
                 if other < 0:
-                    return f"{what}, which the program does not include before: {blob.place('macro', seen)[0]} defines it"
+                    return (
+                        f"{what}, which the program does not include before: {blob.place('macro', seen)[0]} defines it"
+                    )
                 return f"{what}, which {blob.place('macro', other)[0]} may change for this program"
     return ""
 
 
-def _in_force(
-    blob: Blob, order: _Order, name: str, known: Sequence[int], defaults: Container[str]
-) -> list[int]:
+def _in_force(blob: Blob, order: _Order, name: str, known: Sequence[int], defaults: Container[str]) -> list[int]:
     """*known* in the order in which the program meets them, without defaults of what is defined before."""
     files, paths = blob.array("macro_files"), blob.files
     found: list[int] = []

@@ -22,20 +22,15 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import NamedTuple
 
-from kheaders.c import declaration, split
+from kheaders.c import declaration, directives, lexer, split
+from kheaders.c.directives import OPENING, Scan, scan
 
-_DEFINES = re.compile(rb"#[ \t]*(?:define|undef)[ \t]+([A-Za-z_]\w*)(\(?)([^\n]*)")
 _ONLY_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == 0x5F) else 0x20 for byte in range(256))
-_NO_CODE = re.compile(
-    rb'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?|^[ \t]*#(?:/\*.*?\*/|[^\n\\/]|\\.|/(?!\*))*',
-    re.S | re.M,
-)
-_FLOW = re.compile(rb"[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b")
-_CONDITIONS = re.compile(rb"^[ \t]*#[ \t]*(?:if|elif)(?:[^\n\\]|\\.)*", re.S | re.M)
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _CALLED = re.compile(rb"[A-Za-z_]\w*\s*\(")
-_CALL = re.compile(rb"\s*\(")
-_SPECIFIES = re.compile(rb"\s*(?:\Z|/[*/]|(?:%s)\b)" % b"|".join(sorted(declaration.KEYWORDS - {b"sizeof"})))
+_CALL = re.compile(rb"(?:\s|%s)*+\(" % lexer.COMMENT)
+_SKIPPED = b"|".join((lexer.COMMENT, lexer.STRING, lexer.CHARACTER))
+_SPECIFIES = re.compile(rb"\s*(?:\Z|(?:%s)\b)" % b"|".join(sorted(declaration.KEYWORDS - {b"sizeof"})))
 """The body of a macro that stands where no identifier is declared: it is empty, or an attribute, qualifier or type."""
 
 
@@ -73,28 +68,37 @@ Events = Mapping[str, Sequence[tuple[bytes, bytes]]]
 class Definers:
     """Which headers define or undefine which macros, whatever the conditions around that."""
 
-    def __init__(self, headers: Mapping[str, bytes]) -> None:
-        self.headers = headers
-        self.paths = [*headers]
+    def __init__(self) -> None:
+        self.headers: dict[str, bytes] = {}
         self.by_header: list[dict[bytes, bool]] = []
         """For each header its macros, and whether it gives parameters to each."""
         self.by_name: dict[bytes, int] = {}
-        """Macro → headers, one bit each."""
-        self.names_nothing: set[bytes] = set()
-        """Macros all of whose bodies specify, and declare no name."""
-        declares: set[bytes] = set()
-        for number, text in enumerate(headers.values()):
-            own: dict[bytes, bool] = {}
-            for name, parameters, body in _DEFINES.findall(text):
-                own[name] = own.get(name, True) and bool(parameters)
-                if not parameters and _SPECIFIES.match(body):
-                    self.names_nothing.add(name)
-                elif parameters or not body.isspace():
-                    declares.add(name)
-            self.by_header.append(own)
-            for name in own:
-                self.by_name[name] = self.by_name.get(name, 0) | 1 << number
-        self.names_nothing -= declares
+        """Macro → headers, one bit each, in the order of :attr:`headers`."""
+        self._specify: dict[bytes, bool] = {}
+        """Macro → whether all of its bodies do that, and declare no name."""
+
+    def add(self, path: str, raw: bytes, text: Scan) -> None:
+        """Take a header's directives into account."""
+        own: dict[bytes, bool] = {}
+        for directive in text.directives:
+            if directive.name in (b"define", b"undef"):
+                name, rest = directives.macro(directive)
+                parameters = rest.startswith(b"(")
+                if directive.name == b"define":
+                    own[name] = own.get(name, True) and parameters
+                    specifies = not parameters and _SPECIFIES.match(rest) is not None
+                    self._specify[name] = specifies and self._specify.get(name, True)
+                else:
+                    own.setdefault(name, True)
+        bit = 1 << len(self.headers)
+        self.headers[path] = raw
+        self.by_header.append(own)
+        for name in own:
+            self.by_name[name] = self.by_name.get(name, 0) | bit
+
+    def specifies(self, name: bytes) -> bool:
+        """Whether the macro's expansion can never stand for an identifier that is declared."""
+        return self._specify.get(name, False)
 
     @cached_property
     def contested(self) -> frozenset[bytes]:
@@ -112,8 +116,9 @@ class Isolation:
 
     def __init__(self, definers: Definers, edges: Mapping[str, Iterable[str]], always: str) -> None:
         self._definers = definers
+        self._texts = [*definers.headers.values()]
         self._edges = edges
-        numbers = {path: number for number, path in enumerate(definers.paths)}
+        numbers = {path: number for number, path in enumerate(definers.headers)}
         self._numbers = numbers
         below = [[numbers[target] for target in edges.get(path, ()) if target in numbers] for path in numbers]
         self._closure = _closures(below)
@@ -147,13 +152,12 @@ class Isolation:
 
     def _declared(self, number: int) -> frozenset[bytes]:
         """Those of the names in question that a header declares."""
-        text = self._definers.headers[self._definers.paths[number]]
-        words = self.names & frozenset(text.translate(_ONLY_WORDS).split())
-        words = words - self._definers.names_nothing
+        text = self._texts[number]
+        words = frozenset(name for name in self._words(number) if not self._definers.specifies(name))
         if not words:
             return words
         found: set[bytes] = set()
-        code = _NO_CODE.sub(b" ", text)
+        code = b"".join(map(lexer.code, scan(text).code()))
         for start, end, function in split.split(code):
             piece = code[start:end].strip()
             if _CALLED.match(piece):
@@ -173,12 +177,10 @@ class Isolation:
 
     @cache  # noqa: B019  # as long as this lives, which is one survey
     def _words(self, number: int) -> frozenset[bytes]:
-        text = self._definers.headers[self._definers.paths[number]]
+        text = self._texts[number]
         return self.names.intersection(text.translate(_ONLY_WORDS).split())
 
-    def arranged(
-        self, groups: Iterable[Sequence[str]], shared: Container[str], events: Events
-    ) -> Iterator[Group]:
+    def arranged(self, groups: Iterable[Sequence[str]], shared: Container[str], events: Events) -> Iterator[Group]:
         """The *groups* of headers, with what is to be done about macros while each is read.
 
         What is not *shared* leaves nothing behind: nobody includes it. *events* are needed of contested macros alone.
@@ -244,37 +246,34 @@ class Isolation:
 
 def _places(text: bytes, names: set[bytes], definers: Definers) -> dict[bytes, Use]:
     """Where *text* names each of *names*, in code and in conditions; those that it does not name are left out."""
-    coded = names.intersection(_NO_CODE.sub(b" ", text).translate(_ONLY_WORDS).split())
-    conditional = names.intersection(b" ".join(_CONDITIONS.findall(text)).translate(_ONLY_WORDS).split())
-    if not coded and not conditional:
-        return {}
-    called = {name for name in coded if definers.only_called(name)}
-    words = re.compile(rb"\b(?:%s)\b" % b"|".join(sorted(coded))) if coded else None
+    scanned = scan(text)
+    logical, text = scanned.logical, scanned.text
     lines: dict[bytes, list[int]] = {}
     tested: dict[bytes, int] = {}
-    open_groups = [0]
+    opened = [0]
     groups: list[tuple[int, int]] = []
-    line, done, start = 1, 0, 0
-    for end, after, directive in (*((m.start(), m.end(), m[0]) for m in _NO_CODE.finditer(text)), (len(text), 0, b"")):
-        for match in words.finditer(text, start, end) if words is not None else ():
-            name = match[0]
-            if name not in called or _CALL.match(text, match.end()):
-                line += text.count(b"\n", done, match.start())
-                done = match.start()
-                found = lines.setdefault(name, [])
-                if found[-1:] != [line]:
-                    found.append(line)
-        start = after
-        if (flow := _FLOW.match(directive)) is None:
-            continue
-        line += text.count(b"\n", done, end)
-        done = end
-        if not flow[1].startswith(b"if") and len(open_groups) > 1:
-            groups.append((open_groups.pop(), line))
-        if flow[1] != b"endif":
-            open_groups.append(line)
-        for name in conditional.intersection(_WORD.findall(directive)):
-            tested.setdefault(name, line)
+    start = 0
+    for end, directive in (*((one.start, one) for one in scanned.directives), (len(text), None)):
+        there = names.intersection(text[start:end].translate(_ONLY_WORDS).split())
+        if there:
+            pattern = re.compile(rb"%s|\b(%s)\b" % (_SKIPPED, b"|".join(sorted(there))))
+            for match in pattern.finditer(text, start, end):
+                name = match[1]
+                if name and (not definers.only_called(name) or _CALL.match(text, match.end())):
+                    line = logical.line(match.start())
+                    found = lines.setdefault(name, [])
+                    if found[-1:] != [line]:
+                        found.append(line)
+        if directive is None:
+            break
+        start = directive.end
+        if directive.name in OPENING or directive.name in (b"elif", b"elifdef", b"elifndef", b"else", b"endif"):
+            if directive.name not in OPENING and len(opened) > 1:
+                groups.append((opened.pop(), directive.line))
+            if directive.name != b"endif":
+                opened.append(directive.line)
+            for name in names.intersection(_WORD.findall(directive.rest)):
+                tested.setdefault(name, directive.line)
 
     def placed(line: int) -> tuple[int, int, int]:
         around = [group for group in groups if group[0] < line < group[1]]

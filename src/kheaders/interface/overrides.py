@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from kheaders.c import conditionals
+from kheaders.c.macro_events import Bodies
 from kheaders.clang.flags import ARCHITECTURES
 from kheaders.interface.blob import Blob
 
@@ -16,7 +17,7 @@ _USUAL = frozenset(("__KERNEL__", "__BPF_TRACING__", "CC_USING_FENTRY", "KBUILD_
     define.partition("=")[0] for known in ARCHITECTURES.values() for define in known.defines
 }
 """What the compiler is told anyway: to define it again changes nothing."""
-Early = Mapping[str, str | None]
+Early = Mapping[str, Bodies]
 
 
 def reachable(blob: Blob, paths: Iterable[str]) -> bytearray:
@@ -66,16 +67,17 @@ def doubt(
     *chosen* are the declarations and the macros of the slice.
     """
     known = blob.numbers(early)  # what no header tests or defines has no number
-    asked = {name: early[name] for name in known if early[name] is None or name not in _USUAL}
+    asked = {name: early[name] for name in known if None in early[name] or name not in _USUAL}
     tested = conditionals.places(blob.note("tested"), asked) if asked else {}
     own = frozenset(given)
     for name in sorted(tested):
-        if not _changes(blob, name, asked[name], force.get(name), name in own):
+        number, given_before = force.get(name), name in own
+        if not any(_changes(blob, name, body, number, given_before) for body in asked[name]):
             continue
         for path, first, last, includes in tested[name]:
             file = blob.file_numbers.get(path)
             if file is not None and visible[file] and (includes or among(blob, file, first, last, chosen)):
-                what = "undefines" if asked[name] is None else "defines"
+                what = "undefines" if None in asked[name] else "defines"
                 return f"the program {what} {name} before it includes {path}, which depends on it"
     return ""
 

@@ -6,36 +6,64 @@ and in the user's include directories.
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
-from kheaders.c import declaration, macro_events, split
-from kheaders.patterns import pattern
+from kheaders.c import declaration, directives, lexer, macro_events, own_headers, split
+from kheaders.c.conditionals import guard
+from kheaders.c.directives import INCLUDES, OPENING, Scan
 
-FILE_LIMIT = 16 << 20
-_NOISE = pattern(
-    rb'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*+"?|\'(?:[^\'\\\n]|\\.)*+\'?|^[ \t]*#[ \t]*include[ \t]*<[^>\n]*>',
-    re.S | re.M,
-)
-_SPLICE = pattern(rb"\\\r?\n")
-_INCLUDE = pattern(rb'^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
-_HAS = pattern(rb'__has_include(?:_next)?[ \t]*\([ \t]*(?:<([^>\n]+)>|"([^"\n]+)")')
-_COMPUTED = pattern(rb"^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*[A-Za-z_]", re.M)
-_NAMED = pattern(rb'^[ \t]*#[ \t]*define[ \t]+\w+[ \t]+(?:<([^>\n]+)>|"([^"\n]+)")[ \t]*$', re.M)
-_FLOW = pattern(rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|endif|include|include_next|import|define|undef)\b[ \t]*(\w*)", re.M)
-_MARK = b"\xef\xbb\xbf"
-"""What some editors put before UTF-8; compilers skip it."""
-_HASH = pattern(rb"^([ \t]*)%:", re.M)
-_DIGRAPH = pattern(rb"<%|%>|<:|:>|%:%:")
-_DIGRAPHS = {b"<%": b"{", b"%>": b"}", b"<:": b"[", b":>": b"]", b"%:%:": b"##"}
-_WORD = pattern(rb"[A-Za-z_]\w*")
-_TOKEN = pattern(rb"\w+")
-_NUMBER = pattern(rb"\b\d\w*")
-_TOUCH = pattern(rb"(?:->|\.)\s*([A-Za-z_]\w*)")
-_DIRECTIVE = pattern(rb"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
-_PASTING = pattern(rb"^[ \t]*#[ \t]*define[ \t]+((?:[^\n\\]|\\.)*)", re.M | re.S)
+_SEPARATOR = b"\x01"
+"""Lies between the tokens of directives: a call does not go on in the next."""
+
+
+class Calls:
+    """The identifiers before parentheses, and what lies between these."""
+
+    def __init__(self) -> None:
+        self._tokens: list[list[bytes]] = []
+        self._names: set[bytes] = set()
+
+    def add(self, tokens: list[bytes]) -> None:
+        """Look for calls in *tokens*."""
+        found = {name for name, after in pairwise(tokens) if after == b"(" and _is_name(name)} - _NO_CALLS
+        if found:
+            self._tokens.append(tokens)
+            self._names |= found
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every identifier before parentheses, keywords aside."""
+        return _text(self._names)
+
+    def words(self, names: Container[str]) -> frozenset[str]:
+        """The words and numbers in the parentheses after *names*, those of calls within included."""
+        wanted = {name for name in self._names if name.decode("ascii", "replace") in names}
+        return _text(self.within(wanted)) if wanted else frozenset()
+
+    def within(self, wanted: Container[bytes]) -> set[bytes]:
+        """As :meth:`words`. One pass over all tokens: what calls nest how deep does not matter."""
+        found: set[bytes] = set()
+        for tokens in self._tokens:
+            opened: list[bool] = []
+            inside = 0
+            before = b""
+            for token in tokens:
+                if token == b"(":
+                    counts = before in wanted
+                    opened.append(counts)
+                    inside += counts
+                elif token == b")":
+                    if opened:
+                        inside -= opened.pop()
+                elif token == _SEPARATOR:
+                    opened.clear()
+                    inside = 0
+                elif inside:
+                    found.add(token)
+                before = token
+        return {token for token in found if _is_word(token)}
 
 
 class Program(NamedTuple):
@@ -45,8 +73,8 @@ class Program(NamedTuple):
     """Every identifier outside of comments and strings."""
     touched: frozenset[str]
     """Identifiers that can be names of members: after ``.`` and ``->``, and in arguments of builtins."""
-    calls: Mapping[str, frozenset[str]]
-    """Identifier before parentheses → the words between them: for a macro, these can be names of members too."""
+    calls: Calls
+    """Identifiers before parentheses: for a macro, the words between them can be names of members too."""
     own_macros: frozenset[str]
     """Macros with parameters that the program defines itself."""
     declared: frozenset[str]
@@ -64,16 +92,25 @@ class Program(NamedTuple):
     """What such macros, or those that use them, may paste: words and numbers of their arguments."""
     numbers: frozenset[str]
     """Tokens that begin with a digit: a name may end with one by pasting."""
-    early: Mapping[str, str | None]
-    """Macros that it defines before it includes a header of the kernel → body; None for one that it undefines."""
+    early: Mapping[str, macro_events.Bodies]
+    """Macros that it changes before it includes a header of the kernel → what they may be there."""
     bare: Mapping[str, str]
     """Include lines of kernel headers that are lists without a guard → text, read as the program's own."""
     uncertain: bool
     """Whether it takes a preprocessor to say which include lines count: they are conditional, or made by macros."""
-    texts: tuple[bytes, ...] = ()
-    """The program and each of its own headers, without comments and what is in quotes."""
+    doubt: str = ""
+    """Why nobody but a preprocessor can tell what the program does; empty where it can be told."""
+    files: frozenset[str] = frozenset()
+    """Paths of the user's own headers that were read."""
+    scans: tuple[Scan, ...] = ()
+    """The program and each of its own headers."""
     taken: frozenset[str] | None = None
     """Those of the include lines that count, where a preprocessor was asked."""
+
+    @property
+    def texts(self) -> tuple[bytes, ...]:
+        """The program and each of its own headers, without comments, splices, digraphs and what is in quotes."""
+        return tuple(lexer.undigraphed(lexer.code(scan.text)) for scan in self.scans)
 
 
 def read(
@@ -88,192 +125,176 @@ def read(
     *kernels_list* gives the text of a kernel header that must be read as one of the program's own, by its include line.
     *foreign* tells of an include line that its file is not to be read, though it may be there.
     """
-    words: set[bytes] = set()
-    touched: set[bytes] = set()
-    declared: set[bytes] = set()
-    defined: set[bytes] = set()
-    strong: set[bytes] = set()
-    weak: set[bytes] = set()
-    includes: dict[str, None] = {}
-    computed = uncertain = False
-    pastes: list[str] = []
-    texts: list[bytes] = []
-    digits: set[bytes] = set()
-    calls: dict[bytes, set[bytes]] = {}
-    own_macros: set[bytes] = set()
-    seen: set[str] = set()
-    bare_lists: dict[str, str] = {}
-    events: dict[str, list[macro_events.Event]] = {}
-    found_as: dict[tuple[str, str], str] = {}
-    todo = [(text, directory, "")]
-    while todo:
-        current, place, path = todo.pop()
-        bare = _NOISE.sub(_uncomment, _SPLICE.sub(b"", current.removeprefix(_MARK)))
-        bare = _HASH.sub(rb"\1#", bare) if b"%:" in bare else bare
-        clean = _NOISE.sub(_blank, bare)
-        clean = _DIGRAPH.sub(_spelled, clean) if _DIGRAPH.search(clean) else clean
-        computed = computed or _COMPUTED.search(clean) is not None
-        uncertain = uncertain or computed or _conditional(clean)
-        for name, quoted in _include_lines(bare) + (_named_lines(bare) if computed else []):
-            found = (
-                None
-                if foreign(name)
-                else _user_file(name, [place] if quoted and place is not None else [], user_directories)
-            )
-            if found is None:
-                includes[name] = None
-                if name not in bare_lists and (listed := kernels_list(name)) is not None:
-                    bare_lists[name] = listed
-                    todo.append((listed.encode(), None, f"<{name}>"))
-                continue
-            found_as[path, name] = found[0]
-            if found[0] not in seen:
-                seen.add(found[0])
-                todo.append((found[1], os.path.dirname(found[0]), found[0]))
-        events[path] = macro_events.events(bare)
-        if b"##" in clean:
-            pastes += [m[1].decode("utf-8", "replace") for m in _PASTING.finditer(clean) if b"##" in m[1]]
-        texts.append(clean)
-        words.update(_WORD.findall(clean))
-        digits.update(_NUMBER.findall(clean))
-        touched.update(_TOUCH.findall(clean))
-        _arguments(clean, calls)
-        own_macros.update(_OWN_MACRO.findall(clean))
-        if not path.startswith("<"):
-            _declarations(_DIRECTIVE.sub(b"", clean), declared, defined)
-        for kind, tag, pointer in declaration.TAG.findall(_FORWARD.sub(b" ", clean)):
-            (weak if pointer and kind == b"struct" else strong).add(tag)
+    sources = own_headers.gather(
+        text,
+        directory,
+        user_directories,
+        lambda name: None if (found := kernels_list(name)) is None else found.encode(),
+        foreign,
+    )
+    found = _Words()
+    uncertain = sources.computed
+    for file in sources.files:
+        found.read(file.scan, declares=not file.path.startswith("<"))
+        uncertain = uncertain or _conditional(file.scan)
     return Program(
-        _text(words),
-        _text(touched | {word for name, found in calls.items() if name.startswith(b"__builtin") for word in found}),
-        {name.decode("ascii", "replace"): _text(found) for name, found in calls.items()},
-        _text(own_macros),
-        _text(declared),
-        _text(defined),
-        _text(strong),
-        _text(weak),
-        tuple(includes),
-        tuple(pastes),
-        _text(_pasted(pastes, texts, calls) if pastes else set()),
-        _text(digits),
-        macro_events.early(events, found_as, ""),
-        bare_lists,
+        _text(found.words),
+        _text(found.touched | found.calls.within({name for name in found.words if name.startswith(b"__builtin")})),
+        found.calls,
+        _text(found.macros),
+        _text(found.declared),
+        _text(found.defined),
+        _text(found.strong),
+        _text(found.weak),
+        tuple(sources.foreign),
+        tuple(found.pastes.values()),
+        _text(found.pasted()),
+        _text(found.numbers),
+        macro_events.own_macros(sources).early,
+        {name: text.decode("utf-8", "replace") for name, text in sources.listed.items()},
         uncertain,
-        tuple(texts),
+        _doubt(sources),
+        frozenset(file.path for file in sources.files if file.path and not file.path.startswith("<")),
+        tuple(file.scan for file in sources.files),
     )
 
 
-def _blank(match: re.Match[bytes]) -> bytes:
-    token = match[0]
-    if token.startswith((b'"', b"'")):
-        return token[:1] + token[-1:]
-    return _uncomment(match)
+def _doubt(sources: own_headers.Sources) -> str:
+    if sources.unreadable:
+        return f"{sources.unreadable} is no regular file, so that only the compiler can read it"
+    if sources.question:
+        return f"what __has_include({sources.question}) asks for is told by a preprocessor only"
+    return ""
 
 
-def _spelled(match: re.Match[bytes]) -> bytes:
-    return _DIGRAPHS[match[0]]
+class _Words:
+    """The words of a program's texts, by what they can be."""
+
+    def __init__(self) -> None:
+        self.words: set[bytes] = set()
+        self.numbers: set[bytes] = set()
+        self.touched: set[bytes] = set()
+        self.calls = Calls()
+        self.macros: set[bytes] = set()
+        """Function-like macros."""
+        self.declared: set[bytes] = set()
+        self.defined: set[bytes] = set()
+        self.strong: set[bytes] = set()
+        self.weak: set[bytes] = set()
+        self.pastes: dict[str, str] = {}
+        self._bodies: dict[bytes, set[bytes]] = {}
+        self._pasters: set[bytes] = set()
+
+    def read(self, text: Scan, declares: bool) -> None:
+        """Take in one text; with *declares*, what it declares too."""
+        code = lexer.undigraphed(lexer.code(b"\n".join(text.code())))
+        rests: list[bytes] = []
+        for directive in text.directives:
+            if directive.name in INCLUDES and directives.header(directive.rest) is not None:
+                continue
+            rest = directive.rest
+            rests += (rest, _SEPARATOR)
+            if directive.name == b"define":
+                self._macro(directive)
+        lines = b"\n".join(rests)
+        for part in (lines, code):
+            tokens = lexer.tokens(part)
+            self._tokens(tokens)
+            self.calls.add(tokens)
+        if declares:
+            for start, end, function in split.split(code):
+                found = declaration.names(code[start:end], function)
+                self.declared.update(found[0])
+                self.defined.update(found[1])
+
+    def _macro(self, directive: directives.Directive) -> None:
+        name, rest = directives.macro(directive)
+        if rest.startswith(b"("):
+            self.macros.add(name)
+        tokens = lexer.tokens(rest)
+        self._bodies.setdefault(name, set()).update(filter(_is_word, tokens))
+        if b"##" in tokens:
+            text = (name + lexer.undigraphed(rest)).decode("utf-8", "replace")
+            self.pastes[text] = text
+            self._pasters.add(name)
+
+    def _tokens(self, tokens: list[bytes]) -> None:
+        every = set(tokens)
+        self.words.update(filter(_is_name, every))
+        self.numbers.update(token for token in every if token[0] in b"0123456789")
+        self.touched.update(name for token, name in pairwise(tokens) if token in _MEMBER and _is_name(name))
+        if not every.isdisjoint(_TAGGED):
+            for kind, tag, use in _tags(tokens):
+                if use == b"*" and kind == b"struct":
+                    self.weak.add(tag)
+                elif use != b";" or kind != b"struct":
+                    self.strong.add(tag)
+
+    def pasted(self) -> set[bytes]:
+        """What may be pasted by the program's own macros that paste, and by those that use them."""
+        pasters, bodies = self._pasters, self._bodies
+        users: dict[bytes, list[bytes]] = {}
+        for name, words in bodies.items():
+            for word in words:
+                users.setdefault(word, []).append(name)
+        todo = list(pasters)
+        pasters = set(pasters)
+        while todo:
+            more = [name for name in users.get(todo.pop(), ()) if name not in pasters]
+            pasters.update(more)
+            todo += more
+        found = self.calls.within(pasters) if pasters else set()
+        todo = list(found)
+        while todo:
+            # a macro among them may have been replaced before it is pasted
+            new = bodies.get(todo.pop(), set()) - found
+            found |= new
+            todo += new
+        return found
 
 
-def _uncomment(match: re.Match[bytes]) -> bytes:
-    token = match[0]
-    return b" " if token.startswith(b"/") else token
+_MEMBER = frozenset((b".", b"->"))
+_TAGGED = frozenset((b"struct", b"union", b"enum"))
+_QUALIFIERS = frozenset((b"const", b"volatile", b"__restrict"))
+_NO_CALLS = declaration.KEYWORDS | {b"defined"}
+_NAME_STARTS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_$")
+_WORD_STARTS = _NAME_STARTS | frozenset(b"0123456789")
 
 
-def _include_lines(bare: bytes) -> list[tuple[str, bool]]:
-    if b"include" not in bare and b"import" not in bare:
-        return []
-    found = _INCLUDE.findall(bare) + (_HAS.findall(bare) if b"__has_include" in bare else [])
-    return [((angled or quoted).decode("utf-8", "replace"), bool(quoted)) for angled, quoted in found]
+def _is_name(token: bytes) -> bool:
+    """Whether a token is an identifier of ASCII letters, digits, ``_`` and ``$``."""
+    return token[0] in _NAME_STARTS and token[-1] not in b"\"'"
 
 
-def _named_lines(bare: bytes) -> list[tuple[str, bool]]:
-    """What macros say that an include line may be made of."""
-    found = _NAMED.findall(bare) if b".h" in bare else []
-    return [((angled or quoted).decode("utf-8", "replace"), bool(quoted)) for angled, quoted in found]
+def _is_word(token: bytes) -> bool:
+    """Whether a token is an identifier or a number."""
+    return token[0] in _WORD_STARTS and token[-1] not in b"\"'"
 
 
-def _conditional(clean: bytes) -> bool:
+def _tags(tokens: list[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """(keyword, tag, the token after it and its qualifiers) for each tag in *tokens*."""
+    last = len(tokens)
+    for at in [at for at, token in enumerate(tokens) if token in _TAGGED]:
+        if at + 1 < last and _is_name(tag := tokens[at + 1]):
+            use = at + 2
+            while use < last and tokens[use] in _QUALIFIERS:
+                use += 1
+            yield tokens[at], tag, tokens[use] if use < last else b""
+
+
+def _conditional(text: Scan) -> bool:
     """Whether an include line stands between ``#if`` and ``#endif``, other than those of the file's own guard."""
-    depth, guard, last = 0, False, (b"", b"")
-    for number, match in enumerate(_FLOW.finditer(clean)):
-        word = match[1]
-        if word == b"endif":
+    depth, own = 0, guard(text).defined
+    for directive in text.directives:
+        if directive.name == b"endif":
             depth -= 1
-        elif word.startswith(b"if"):
+            own = own and depth > 0
+        elif directive.name in OPENING:
             depth += 1
-        elif word == b"define":
-            guard = guard or (number == 1 and last == (b"ifndef", match[2]))
-        elif word != b"undef" and depth > guard:
+        elif directive.name in INCLUDES and depth > own:
             return True
-        last = (word, match[2])
     return False
 
 
-def _user_file(name: str, beside: list[str], directories: Sequence[str]) -> tuple[str, bytes] | None:
-    for directory in (*beside, *directories):
-        path = os.path.normpath(os.path.join(directory, name))
-        try:
-            with open(path, "rb") as file:
-                return path, file.read(FILE_LIMIT)
-        except (OSError, ValueError):
-            continue
-    return None
-
-
-_CALL = pattern(rb"\b([A-Za-z_]\w*)\s*\(")
-_ARGUMENTS = 2048
-"""Bytes after a parenthesis that are looked at; what is longer is no call of a macro."""
-_CALLS = 20_000
-"""Calls in one file that are looked at one by one; in a larger one every word may be an argument of each."""
-_ENDS = pattern(rb"[;{}]|\Z")
-
-
-def _arguments(clean: bytes, calls: dict[bytes, set[bytes]]) -> None:
-    """Collect the words in parentheses after each name; of nested ones for every name."""
-    for number, match in enumerate(_CALL.finditer(clean)):
-        if number > _CALLS:
-            every = set(_WORD.findall(clean))
-            for known in calls:
-                calls[known] = every
-            return
-        name = match[1]
-        if name not in _NO_CALLS:
-            limit = match.end() + _ARGUMENTS
-            end = _ENDS.search(clean, match.end(), limit)
-            found = _TOKEN.findall(clean, match.end(), end.start() if end else limit)
-            calls.setdefault(name, set()).update(found)
-
-
-def _pasted(pastes: list[str], texts: list[bytes], calls: Mapping[bytes, set[bytes]]) -> set[bytes]:
-    """What may be pasted by the program's own macros that paste, and by those that use them."""
-    bodies: dict[bytes, set[bytes]] = {}
-    for text in texts:
-        for name, body in _OWN.findall(text):
-            bodies.setdefault(name, set()).update(_TOKEN.findall(body))
-    pasters = {match[0].encode() for paste in pastes if (match := re.match(r"\w+", paste))}
-    while more := {name for name, words in bodies.items() if name not in pasters and not pasters.isdisjoint(words)}:
-        pasters |= more
-    found: set[bytes] = set()
-    todo = {word for name in pasters for word in calls.get(name, ())}
-    while todo:
-        found |= todo
-        # a macro among them may have been replaced before it is pasted
-        todo = {word for name in todo for word in bodies.get(name, ())} - found
-    return found
-
-
-_NO_CALLS = declaration.KEYWORDS | {b"defined"}
-_OWN = pattern(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)([^\n]*)", re.M)
-_OWN_MACRO = pattern(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)\(", re.M)
-_FORWARD = pattern(rb"\bstruct\s+([A-Za-z_]\w*)\s*;")
-
-
-def _declarations(code: bytes, declared: set[bytes], defined: set[bytes]) -> None:
-    for start, end, function in split.split(code):
-        found = declaration.names(code[start:end], function)
-        declared.update(found[0])
-        defined.update(found[1])
-
-
-def _text(names: set[bytes]) -> frozenset[str]:
+def _text(names: Iterable[bytes]) -> frozenset[str]:
     return frozenset(name.decode("ascii", "replace") for name in names)

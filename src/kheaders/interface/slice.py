@@ -94,7 +94,7 @@ class Cutter:
         self._direct: set[str] = set()
         self._roots: dict[str, str] = {}
         self._words: frozenset[str] = frozenset()
-        self._pastable: set[str] = set()
+        self._pastable: frozenset[str] = frozenset()
 
     def cut(self, program: Program, needs: Needs | None = None) -> Slice:
         """The slice of *program*, with what *needs* adds. Raises BlobError for a damaged blob."""
@@ -114,17 +114,12 @@ class Cutter:
         missed_names, missed_tags = (needs.names, needs.tags) if needs else (set(), set())
         self._own = {numbers[name] for name in program.declared - missed_names if name in numbers}
         self._own_tags = {numbers[name] for name in program.defined - missed_tags if name in numbers}
-        touched = set(program.touched)
-        for name, words in program.calls.items():
-            known = numbers.get(name)
-            if name in program.own_macros or (known is not None and self._definition(known) is not None):
-                touched |= words
+        bodies = {name: self._body(numbers.get(name)) for name in program.calls.names}
+        macros = {name for name, body in bodies.items() if body or name in program.own_macros}
+        touched = program.touched | program.calls.words(macros)
         self._touched = {numbers[name] for name in touched if name in numbers}
         self._words = program.words | program.numbers
-        self._pastable = set(program.pasted)
-        for name, words in program.calls.items():
-            if "##" in self._body(numbers.get(name)):
-                self._pastable |= words
+        self._pastable = program.pasted | program.calls.words({name for name, body in bodies.items() if "##" in body})
         for name in program.words:
             if name in numbers:
                 self._macro(numbers[name])

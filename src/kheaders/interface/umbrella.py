@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import NamedTuple
 
-from kheaders.c import conditionals
+from kheaders.c import conditionals, directives, lexer
+from kheaders.c.directives import scan
 from kheaders.c.include_path import NAME, ROOT, STUBS, Resolver
 from kheaders.c.split import SENTINEL
 from kheaders.clang.find import Compiler
@@ -33,7 +34,6 @@ _TRACEPOINTS = "include/trace/events/"
 _LEFT_OUT = ("include/config/", "include/dt-bindings/", "include/generated/autoconf.h")
 _OF_THE_COMPILER = frozenset(("stdarg.h", "stddef.h", "stdint.h", "stdbool.h", "limits.h", "float.h", "iso646.h"))
 
-_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)"|([A-Za-z_]\w*))', re.M)
 _COMPLAINT = re.compile(r"^.*?:\d+:\d+: (?:fatal )?error: (.*)$")
 _SEEN = re.compile(
     rb'^#(?: \d+ "([^"\n]+)"|include(?:_next)? (?:<([^>\n]+)>|"([^"\n]+)")|define (\w+)([^\n]*)|undef (\w+))', re.M
@@ -112,10 +112,8 @@ def _arranged(
     """The umbrella, as the survey tells that it must be, the headers that are left out of it, each with why, and where
     headers name macros that are foreign to them."""
     popularity = includes.popularity
-    candidates = [path for path in top_level(headers, popularity) if path not in includes.open]
-    definers = isolation.Definers(
-        {path: data for path, data in headers.files.items() if included_by_programs(headers, path)}
-    )
+    definers = includes.definers
+    candidates = [path for path in top_level(headers, popularity, includes.lists) if path not in includes.open]
     # tracepoints are half of all text, and of them nothing is learnt about other headers
     told = [path for path in candidates if popularity.get(path) or not path.startswith(_TRACEPOINTS)]
     text = umbrella(isolation.Group((path,), ()) for path in told)
@@ -172,15 +170,15 @@ def lines_of(text: bytes) -> dict[int, str]:
     return {n: _relative(line.split(b'"')[1].decode()) for n, line in lines if line.startswith(b"#include ")}
 
 
-def top_level(headers: HeaderSet, popularity: Mapping[str, int]) -> Iterator[str]:
-    """The headers to include, those first that most others include.
+def top_level(headers: HeaderSet, popularity: Mapping[str, int], lists: Container[str]) -> Iterator[str]:
+    """The headers to include, those first that most others include, without *lists*.
 
     Then most are read before what includes them, as any order of declarations must have it; and where a name leads to
     another header than that of the user's interface, this one is included by that.
     """
     paths = [path for path in headers.files if included_by_programs(headers, path)]
     # a list is no C where nobody has defined the macro that it calls; those who include it have
-    paths = [path for path in paths if not conditionals.is_list(headers.files[path])]
+    paths = [path for path in paths if path not in lists]
 
     def rank(path: str) -> tuple[int, str, bool]:
         meant = path.replace("/uapi/", "/", 1)
@@ -205,26 +203,34 @@ class Includes(NamedTuple):
     open: dict[str, str]
     """Header that includes what a macro names, and does not define that → the macro. It is a part of others, as
     trace/trace_events.h is, and would define for all what it does for its includer."""
+    lists: set[str]
+    """Headers that are lists."""
+    definers: isolation.Definers
+    """Who defines which macros."""
 
 
 def survey_includes(headers: HeaderSet, resolver: Resolver) -> Includes:
     """Read the include lines of all headers."""
-    popularity: dict[str, int] = {}
-    missing = set()
-    unsettled = {}
+    found = Includes(set(), {}, {}, set(), isolation.Definers())
+    popularity = found.popularity
     for path, data in headers.files.items():
-        for angled, quoted, macro in _INCLUDE.findall(data):
-            if macro:
-                if not re.search(rb"^[ \t]*#[ \t]*define[ \t]+%s\b" % macro, data, re.M):
-                    unsettled[path] = macro.decode()
-                continue
-            name = (angled or quoted).decode("utf-8", "replace")
-            target = resolver.resolve(name, path, bool(quoted))
+        text = scan(data)
+        named = directives.named(text.directives)
+        for header in named.included:
+            name = header.shown
+            target = resolver.resolve(name, path, header.quoted)
             if target is not None:
                 popularity[target] = popularity.get(target, 0) + 1
             elif name not in _OF_THE_COMPILER and not name.startswith("/"):
-                missing.add(name)
-    return Includes(missing, popularity, unsettled)
+                found.missing.add(name)
+        for words in map(lexer.tokens, named.computed):
+            if lexer.kind(words[0]) == "identifier" and words[0] not in directives.defined(text.directives):
+                found.open[path] = words[0].decode("utf-8", "replace")
+        if conditionals.is_list(text):
+            found.lists.add(path)
+        if included_by_programs(headers, path):
+            found.definers.add(path, data, text)
+    return found
 
 
 def surveyed(
@@ -253,8 +259,8 @@ def surveyed(
 
 def _included(path: str, text: bytes, resolver: Resolver) -> dict[str, None]:
     """The headers that a header's include lines name."""
-    names = ((angled or quoted, bool(quoted)) for angled, quoted, _ in _INCLUDE.findall(text))
-    found = (resolver.resolve(name.decode("utf-8", "replace"), path, quoted) for name, quoted in names if name)
+    names = directives.named(scan(text).directives).included
+    found = (resolver.resolve(header.shown, path, header.quoted) for header in names)
     return {target: None for target in found if target is not None}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kheaders.c import generated
 from kheaders.debpkg import (
     UTSRELEASE,
     PackageTree,
@@ -29,7 +30,6 @@ _MADE = ("include/generated/bounds.h", "include/generated/asm-offsets.h")
 """What ``make prepare`` makes last on every architecture (Kbuild), after all other headers that it generates."""
 
 _VERSION = re.compile(rb"^(VERSION|PATCHLEVEL)\s*=\s*(\d+)\s*$", re.M)
-_OPTION = re.compile(rb"^#define (CONFIG_\w+) 1$", re.M)
 
 
 class Material(NamedTuple):
@@ -130,7 +130,7 @@ def _constant(data: bytes) -> Callable[[], bytes]:
 
 def _architecture(made: Path, shown: Path, wanted: str | None) -> str:
     """The SRCARCH that the tree *made* is configured for, which must be *wanted* if that is given."""
-    options = set(_OPTION.findall(read_small(made / AUTOCONF) or b""))
+    options = generated.options(read_small(made / AUTOCONF) or b"")
     own = next((arch for option, arch in ARCH_OPTIONS.items() if option in options), None)
     if wanted is not None and own not in (None, wanted):
         raise PackError(f"{shown}: is configured for {own}, not for {wanted}", "name a tree of that architecture")

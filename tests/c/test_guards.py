@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kheaders.forms.guards import guarded
+from kheaders.c.conditionals import guarded
 
 
 @pytest.mark.parametrize(

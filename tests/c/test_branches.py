@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kheaders.consumers.branches import counting, included
+from kheaders.c.conditionals import counting, included
 
 
 def on(option: str) -> bool:
