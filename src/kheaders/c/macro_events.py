@@ -1,7 +1,7 @@
 """What a program does to macros, and when it includes headers: only what is done before can change a header.
 
-Definitions and their ends (``#undef``), ``#pragma push_macro`` and ``pop_macro`` (also as ``_Pragma``), and include
-lines, in the order in which a preprocessor meets them, in the program and in its own headers.
+Definitions and their ends (``#undef``), ``#pragma push_macro`` and ``pop_macro``, other pragmas, also as ``_Pragma``,
+and include lines, in the order in which a preprocessor meets them, in the program and in its own headers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,14 @@ from kheaders.c.conditionals import guard as guard_of
 from kheaders.c.directives import INCLUDES, OPENING, Directive, Header, Scan
 from kheaders.c.own_headers import Sources
 
+_SPACES = frozenset((b"GCC", b"clang", b"STDC", b"omp"))
+"""First words of pragmas whose second tells what they are about."""
+_OF_NO_MATTER = frozenset(
+    b" ".join((*space, word))
+    for space in ((), (b"GCC",), (b"clang",))
+    for word in (b"once", b"message", b"warning", b"error", b"diagnostic", b"system_header", b"mark", b"region")
+)
+"""Pragmas that change no declaration: of headers, diagnostics and editors."""
 Bodies = frozenset[str | None]
 """What can be in force of a macro: its parameters and body, None where it is not defined."""
 
@@ -23,11 +31,12 @@ class Event(NamedTuple):
     """Something that a text does to a macro, or an include line."""
 
     kind: str
-    """``define``, ``undef``, ``push_macro``, ``pop_macro`` or ``include``."""
+    """``define``, ``undef``, ``push_macro``, ``pop_macro``, ``include`` or ``pragma``."""
     name: str
-    """The macro; empty for an include line that is made by macros."""
+    """The macro; of another pragma what it is about (``pack``, ``clang attribute``); empty for an include line."""
     body: str | None
-    """What follows the name in a definition, with one space for white space; None for anything else."""
+    """What follows the name in a definition, with one space for white space; ``push``, ``pop``, ``set`` or ``reset`` of
+    a pragma; None for anything else."""
     conditional: bool
     """Whether it stands in a conditional group other than the one that guards the text."""
     header: Header | None = None
@@ -43,6 +52,10 @@ class OwnMacros(NamedTuple):
     """Each of its macros → the marks of its definitions; 0 for a removal."""
     order: tuple[str, ...]
     """Include lines of headers of the kernel, as a preprocessor meets them."""
+    pragma: str
+    """What a pragma changes for a header of the kernel, such as ``pack``; or nothing."""
+    hidden: bool
+    """Whether a macro may save or restore macros, so that nobody but a preprocessor can tell where that happens."""
 
 
 def mark(rest: bytes) -> int:
@@ -54,7 +67,7 @@ def mark(rest: bytes) -> int:
 def events(scan: Scan) -> Iterator[Event]:
     """The events of one file, in order."""
     text = scan.text
-    operators = b"_Pragma" in text and b"_macro" in text
+    operators = b"_Pragma" in text
     guard = int(guard_of(scan).defined)
     depth = done = 0
     for number, directive in enumerate(scan.directives):
@@ -77,10 +90,24 @@ def events(scan: Scan) -> Iterator[Event]:
             # what looks like a guard may be a default: it counts unless there is a definition already
             unsure = depth > guard or (guard > 0 and number == 1)
             yield Event(name.decode(), macro.decode("utf-8", "replace"), body, unsure)
-        elif name == b"pragma" and (saved := directives.saved_macro(directive)) is not None:
-            yield Event(saved[0].decode(), saved[1].decode("utf-8", "replace"), None, depth > guard)
+        elif name == b"pragma":
+            yield from _pragma(directive, depth > guard)
     if operators:
         yield from _operators(text[done:], depth > guard)
+
+
+def _pragma(directive: Directive, conditional: bool) -> Iterator[Event]:
+    """What a pragma does, if that can matter to what follows it."""
+    saved = directives.saved_macro(directive)
+    if saved is not None:
+        yield Event(saved[0].decode(), saved[1].decode("utf-8", "replace"), None, conditional)
+        return
+    words = directive.tokens
+    about = words[: 2 if words[:1] and words[0] in _SPACES else 1]
+    if about and b" ".join(about) not in _OF_NO_MATTER:
+        rest = words[len(about) :]
+        does = "push" if b"push" in rest else "pop" if b"pop" in rest else "reset" if rest == [b"(", b")"] else "set"
+        yield Event("pragma", b" ".join(about).decode("utf-8", "replace"), does, conditional)
 
 
 def _operators(code: bytes, conditional: bool) -> Iterator[Event]:
@@ -91,9 +118,7 @@ def _operators(code: bytes, conditional: bool) -> Iterator[Event]:
     for at, word in enumerate(words):
         if word == b"_Pragma" and words[at + 1 : at + 2] == [b"("] and at + 2 < len(words):
             text = words[at + 2].strip(b'LuU8"').replace(b'\\"', b'"')
-            saved = directives.saved_macro(Directive(b"pragma", text, 0, 0, 0))
-            if saved is not None:
-                yield Event(saved[0].decode(), saved[1].decode("utf-8", "replace"), None, conditional)
+            yield from _pragma(Directive(b"pragma", text, 0, 0, 0), conditional)
 
 
 def own_macros(sources: Sources) -> OwnMacros:
@@ -110,7 +135,13 @@ def own_macros(sources: Sources) -> OwnMacros:
                 marks.setdefault(name.decode("utf-8", "replace"), set()).add(found)
     early = _Early(files, sources, guarded)
     early.run()
-    return OwnMacros(early.found(), {name: frozenset(found) for name, found in marks.items()}, tuple(early.order))
+    hidden = any(
+        directive.name == b"define" and b"_Pragma" in directive.spelled
+        for file in sources.files
+        for directive in file.scan.directives
+    ) and any(word in file.scan.text for file in sources.files for word in (b"push_macro", b"pop_macro"))
+    kept = {name: frozenset(found) for name, found in marks.items()}
+    return OwnMacros(early.found(), kept, tuple(early.order), early.pragma, hidden)
 
 
 class _Early:
@@ -128,6 +159,10 @@ class _Early:
         self._met: dict[str, set[str | None]] = {}
         self._done: set[str] = set()
         self.order: dict[str, None] = {}
+        """Names of the kernel's headers, as they are met."""
+        self._pragmas: dict[str, int] = {}
+        """What pragmas have changed and not set back."""
+        self.pragma = ""
 
     def found(self) -> dict[str, Bodies]:
         return {name: frozenset(bodies) for name, bodies in self._met.items()}
@@ -187,6 +222,11 @@ class _Early:
 
     def _change(self, event: Event, sure: bool) -> None:
         name = event.name
+        if event.kind == "pragma":
+            depth = self._pragmas.pop(name, 0) + {"push": 1, "set": 1, "pop": -1}.get(str(event.body), 0)
+            if depth > 0 and event.body != "reset":
+                self._pragmas[name] = depth
+            return
         known = self._force.get(name)
         new: set[str | None]
         if event.kind == "push_macro":
@@ -216,3 +256,4 @@ class _Early:
         for name in self._changed:
             self._met.setdefault(name, set()).update(self._force[name])
         self._changed.clear()
+        self.pragma = self.pragma or next(iter(self._pragmas), "")

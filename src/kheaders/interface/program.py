@@ -137,6 +137,7 @@ def read(
     for file in sources.files:
         found.read(file.scan, declares=not file.path.startswith("<"))
         uncertain = uncertain or _conditional(file.scan)
+    own = macro_events.own_macros(sources)
     return Program(
         _text(found.words),
         _text(found.touched | found.calls.within({name for name in found.words if name.startswith(b"__builtin")})),
@@ -146,24 +147,28 @@ def read(
         _text(found.defined),
         _text(found.strong),
         _text(found.weak),
-        tuple(sources.foreign),
+        tuple(dict.fromkeys((*own.order, *sources.foreign))),
         tuple(found.pastes.values()),
         _text(found.pasted()),
         _text(found.numbers),
-        macro_events.own_macros(sources).early,
+        own.early,
         {name: text.decode("utf-8", "replace") for name, text in sources.listed.items()},
         uncertain,
-        _doubt(sources),
+        _doubt(sources, own),
         frozenset(file.path for file in sources.files if file.path and not file.path.startswith("<")),
         tuple(file.scan for file in sources.files),
     )
 
 
-def _doubt(sources: own_headers.Sources) -> str:
+def _doubt(sources: own_headers.Sources, own: macro_events.OwnMacros) -> str:
     if sources.unreadable:
         return f"{sources.unreadable} is no regular file, so that only the compiler can read it"
     if sources.question:
         return f"what __has_include({sources.question}) asks for is told by a preprocessor only"
+    if own.pragma:
+        return f"it says #pragma {own.pragma} before it includes a header, which may mean something else by that"
+    if own.hidden:
+        return "it may save and restore macros by a macro: where that happens is told by a preprocessor only"
     return ""
 
 
