@@ -1,4 +1,4 @@
-"""Macros that a header names and does not include: every order of including gives the full headers' code, or a reason."""
+"""Macros that a header names and does not include: each order gives the full headers' code, or a reason."""
 
 from __future__ import annotations
 

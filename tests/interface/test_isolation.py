@@ -53,8 +53,8 @@ def test_a_macro_is_foreign_where_no_include_gives_it() -> None:
 def test_code_and_conditions_count_and_nothing_else_does() -> None:
     texts = {
         "far.h": b"#define FAR 1\n#define CALLED(x) x\n",
-        "user.h": b'/* FAR */ // FAR\nchar *s = "FAR";\n#define OWN FAR\nint CALLED;\n#ifdef OWN\nint x = CALLED\n(FAR);\n'
-        b"#elif FAR > 2\n#endif\n",
+        "user.h": b'/* FAR */ // FAR\nchar *s = "FAR";\n#define OWN FAR\nint CALLED;\n'
+        b"#ifdef OWN\nint x = CALLED\n(FAR);\n#elif FAR > 2\n#endif\n",
     }
     # the name of a function-like macro alone is no call of it
     assert isolation(texts).uses["user.h"] == {b"CALLED": Use(((6, 5, 8),), 0), b"FAR": Use(((7, 5, 8),), 8)}
