@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -36,19 +36,17 @@ def outcomes(opened: Kernel, batches: list[list[str]], place: Path) -> Iterator[
         with Blob(opened.blob.path) as blob:
             return list(census.run(opened.with_blob(blob), paths, place))
 
-    global _work
-    _work = work
+    _works[:] = [work]  # what is there when the processes are forked
     with ProcessPoolExecutor(os.cpu_count(), get_context("fork")) as pool:
         for found in pool.map(_called, batches):
             yield from found
 
 
-_work = None
+_works: list[Callable[[list[str]], list[census.Found]]] = []
 
 
 def _called(paths: list[str]) -> list[census.Found]:
-    assert _work is not None
-    return _work(paths)
+    return _works[0](paths)
 
 
 @pytest.mark.parametrize("name", corpus.chosen(["6.1-amd64", "6.12-arm64"]))

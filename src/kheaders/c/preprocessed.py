@@ -15,7 +15,8 @@ from kheaders.system.ragged import Rows
 _DEFINED = re.compile(rb"\s*#define\s+([A-Za-z_]\w*)")
 _UNDEF = re.compile(rb"\s*#undef\s+([A-Za-z_]\w*)")
 _INCLUDED = re.compile(rb'\s*#include(?:_next)?\s*(?:<([^>\n]+)>|"([^"\n]+)")')
-_SAVED = re.compile(rb'\s*#pragma\s+(push|pop)_macro\("(\w+)"\)')
+SAVED, RESTORED = b"#pragma kheaders saved ", b"#pragma kheaders restored "
+"""Lines that tell, as ``push_macro`` and ``pop_macro`` are not printed, which macros these are for, parted by spaces."""
 _PACK = re.compile(rb"\s*#pragma\s+pack\s*\(\s*([^)]*)\)")
 
 
@@ -179,12 +180,12 @@ class Walk:
             found = self._resolve.resolve(name, self.files[file], match[2] is not None)
             if found is not None:
                 self._edges.setdefault(file, {})[self._numbered(found)] = None
-        elif match := _SAVED.match(raw):
-            stack = self._saved.setdefault(match[2], [])
-            if match[1] == b"push":
-                stack.append(self._force.get(match[2], -1))
-            elif stack:
-                self._force[match[2]] = stack.pop()
+        elif raw.startswith(SAVED):
+            for name in raw[len(SAVED) :].split():
+                self._saved.setdefault(name, []).append(self._force.get(name, -1))
+        elif raw.startswith(RESTORED):
+            for name in raw[len(RESTORED) :].split():
+                self._force[name] = self._saved[name].pop()
         elif match := _UNDEF.match(raw):
             self._macro(match[1], b"", file, line)
         elif match := _DEFINED.match(raw):

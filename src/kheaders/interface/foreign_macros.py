@@ -120,10 +120,11 @@ def _other(blob: Blob, order: _Order, file: int, seen: int, known: Sequence[int]
     """The definition that a program may see in a header where the blob's text has seen another: its number, -1 for
     none at all; None if there is no difference.
 
-    *known* are those that the program meets, in order. What the header itself includes gives the program what it gave in the pass.
+    *known* are those that the program meets, in order. What the header itself includes gives the program what it gave
+    in the pass.
     """
     files = blob.array("macro_files")
-    text = blob.macro(seen) if seen >= 0 else b""
+    text = _text(blob, seen)
     begin, end = order.enter[file], order.leave[file]
     before, around = -1, []
     for number in known:
@@ -137,12 +138,17 @@ def _other(blob: Blob, order: _Order, file: int, seen: int, known: Sequence[int]
     if seen >= 0 and begin < order.enter[files[seen]] and order.leave[files[seen]] < end:
         return None
     if around:
-        same = [number for number in around if blob.macro(number) == text]
+        same = [number for number in around if _text(blob, number) == text]
         return None if same else around[-1]
-    now = blob.macro(before) if before >= 0 else b""
+    now = _text(blob, before)
     if now == text:
         return None
     return before if now else -1
+
+
+def _text(blob: Blob, number: int) -> bytes:
+    """The text of a macro, where there is one; one without a body may end with a space in the preprocessor's output."""
+    return blob.macro(number).rstrip() if number >= 0 else b""
 
 
 def _used(blob: Blob, file: int, name: str, tested: int, lines: str, chosen: Sequence[set[int]]) -> int:

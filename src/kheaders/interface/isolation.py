@@ -26,10 +26,10 @@ from kheaders.c import declaration, directives, lexer, split
 from kheaders.c.directives import OPENING, Scan, scan
 
 _ONLY_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == 0x5F) else 0x20 for byte in range(256))
-_WORD = re.compile(rb"[A-Za-z_]\w*")
 _CALLED = re.compile(rb"[A-Za-z_]\w*\s*\(")
 _CALL = re.compile(rb"(?:\s|%s)*+\(" % lexer.COMMENT)
-_SKIPPED = b"|".join((lexer.COMMENT, lexer.STRING, lexer.CHARACTER))
+_NAMES = re.compile(b"|".join((lexer.COMMENT, lexer.STRING, lexer.CHARACTER, rb"([A-Za-z_]\w*+)")))
+"""Identifiers, and what hides some: comments and literals."""
 _SPECIFIES = re.compile(rb"\s*(?:\Z|(?:%s)\b)" % b"|".join(sorted(declaration.KEYWORDS - {b"sizeof"})))
 """The body of a macro that stands where no identifier is declared: it is empty, or an attribute, qualifier or type."""
 
@@ -100,15 +100,15 @@ class Definers:
         """Whether the macro's expansion can never stand for an identifier that is declared."""
         return self._specify.get(name, False)
 
+    @cache  # noqa: B019  # as long as this lives, which is one survey
+    def only_called(self, name: bytes) -> bool:
+        """Whether every definition of a macro has parameters, so that the name alone is none of it (C11 6.10.3)."""
+        return all(self.by_header[number][name] for number in _bits(self.by_name[name]))
+
     @cached_property
     def contested(self) -> frozenset[bytes]:
         """Macros that more than one header defines."""
         return frozenset(name for name, mask in self.by_name.items() if mask & (mask - 1))
-
-    def only_called(self, name: bytes) -> bool:
-        """Whether every definition of a macro has parameters, so that the name alone is none of it (C11 6.10.3)."""
-        mask = self.by_name[name]
-        return all(self.by_header[number][name] for number in _bits(mask))
 
 
 class Isolation:
@@ -256,14 +256,14 @@ def _places(text: bytes, names: set[bytes], definers: Definers) -> dict[bytes, U
     for end, directive in (*((one.start, one) for one in scanned.directives), (len(text), None)):
         there = names.intersection(text[start:end].translate(_ONLY_WORDS).split())
         if there:
-            pattern = re.compile(rb"%s|\b(%s)\b" % (_SKIPPED, b"|".join(sorted(there))))
-            for match in pattern.finditer(text, start, end):
-                name = match[1]
-                if name and (not definers.only_called(name) or _CALL.match(text, match.end())):
-                    line = logical.line(match.start())
-                    found = lines.setdefault(name, [])
-                    if found[-1:] != [line]:
-                        found.append(line)
+            there = there.intersection(lexer.code(text[start:end]).translate(_ONLY_WORDS).split())
+        for match in _NAMES.finditer(text, start, end) if there else ():
+            name = match[1]
+            if name in there and (not definers.only_called(name) or _CALL.match(text, match.end())):
+                line = logical.line(match.start())
+                found = lines.setdefault(name, [])
+                if found[-1:] != [line]:
+                    found.append(line)
         if directive is None:
             break
         start = directive.end
@@ -272,7 +272,7 @@ def _places(text: bytes, names: set[bytes], definers: Definers) -> dict[bytes, U
                 groups.append((opened.pop(), directive.line))
             if directive.name != b"endif":
                 opened.append(directive.line)
-            for name in names.intersection(_WORD.findall(directive.rest)):
+            for name in names.intersection(directive.rest.translate(_ONLY_WORDS).split()):
                 tested.setdefault(name, directive.line)
 
     def placed(line: int) -> tuple[int, int, int]:

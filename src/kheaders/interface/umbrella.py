@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import NamedTuple
 
-from kheaders.c import conditionals, directives, lexer
+from kheaders.c import conditionals, directives, lexer, preprocessed
 from kheaders.c.directives import scan
 from kheaders.c.include_path import NAME, ROOT, STUBS, Resolver
 from kheaders.c.split import SENTINEL
@@ -160,8 +160,8 @@ def umbrella(groups: Iterable[isolation.Group]) -> bytes:
 
 
 def _pragmas(what: bytes, names: Sequence[bytes]) -> bytes:
-    between = b'")\n#pragma %s("' % what
-    return between[3:] + between.join(names) + between[:3] if names else b""
+    told = (preprocessed.SAVED if what == b"push_macro" else preprocessed.RESTORED) + b" ".join(names)
+    return b"\n".join((told, *(b'#pragma %s("%s")' % (what, name) for name in names), b"")) if names else b""
 
 
 def lines_of(text: bytes) -> dict[int, str]:
