@@ -16,7 +16,7 @@ _DEFINED = re.compile(rb"\s*#define\s+([A-Za-z_]\w*)")
 _UNDEF = re.compile(rb"\s*#undef\s+([A-Za-z_]\w*)")
 _INCLUDED = re.compile(rb'\s*#include(?:_next)?\s*(?:<([^>\n]+)>|"([^"\n]+)")')
 SAVED, RESTORED = b"#pragma kheaders saved ", b"#pragma kheaders restored "
-"""Lines that tell, as ``push_macro`` and ``pop_macro`` are not printed, which macros these are for, parted by spaces."""
+"""Lines that tell which macros ``push_macro`` and ``pop_macro`` are for, as these are not printed; parted by spaces."""
 _PACK = re.compile(rb"\s*#pragma\s+pack\s*\(\s*([^)]*)\)")
 
 

@@ -26,6 +26,7 @@ from kheaders.c import declaration, directives, lexer, split
 from kheaders.c.directives import OPENING, Scan, scan
 
 _ONLY_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == 0x5F) else 0x20 for byte in range(256))
+_CONDITIONS = OPENING | {b"elif", b"elifdef", b"elifndef"}
 _CALLED = re.compile(rb"[A-Za-z_]\w*\s*\(")
 _CALL = re.compile(rb"(?:\s|%s)*+\(" % lexer.COMMENT)
 _NAMES = re.compile(b"|".join((lexer.COMMENT, lexer.STRING, lexer.CHARACTER, rb"([A-Za-z_]\w*+)")))
@@ -74,14 +75,19 @@ class Definers:
         """For each header its macros, and whether it gives parameters to each."""
         self.by_name: dict[bytes, int] = {}
         """Macro → headers, one bit each, in the order of :attr:`headers`."""
+        self.words: list[bytes] = []
+        """For each header the identifiers of its code and its conditions, parted by spaces."""
         self._specify: dict[bytes, bool] = {}
         """Macro → whether all of its bodies do that, and declare no name."""
 
     def add(self, path: str, raw: bytes, text: Scan) -> None:
         """Take a header's directives into account."""
         own: dict[bytes, bool] = {}
+        read = [lexer.code(b"\n".join(text.code()))]
         for directive in text.directives:
-            if directive.name in (b"define", b"undef"):
+            if directive.name in _CONDITIONS:
+                read.append(directive.rest)
+            elif directive.name in (b"define", b"undef"):
                 name, rest = directives.macro(directive)
                 parameters = rest.startswith(b"(")
                 if directive.name == b"define":
@@ -93,6 +99,7 @@ class Definers:
         bit = 1 << len(self.headers)
         self.headers[path] = raw
         self.by_header.append(own)
+        self.words.append(b" ".join(set(b" ".join(read).translate(_ONLY_WORDS).split())))
         for name in own:
             self.by_name[name] = self.by_name.get(name, 0) | bit
 
@@ -144,11 +151,10 @@ class Isolation:
 
     def _uses(self, path: str, number: int) -> dict[bytes, Use]:
         definers = self._definers
-        text = definers.headers[path]
         own = ~self._closure[number]
         named = definers.by_name
-        foreign = {name for name in named.keys() & text.translate(_ONLY_WORDS).split() if named[name] & own}
-        return _places(text, foreign, definers) if foreign else {}
+        foreign = {name for name in named.keys() & definers.words[number].split() if named[name] & own}
+        return _places(definers.headers[path], foreign, definers) if foreign else {}
 
     def _declared(self, number: int) -> frozenset[bytes]:
         """Those of the names in question that a header declares."""
@@ -177,8 +183,7 @@ class Isolation:
 
     @cache  # noqa: B019  # as long as this lives, which is one survey
     def _words(self, number: int) -> frozenset[bytes]:
-        text = self._texts[number]
-        return self.names.intersection(text.translate(_ONLY_WORDS).split())
+        return self.names.intersection(self._definers.words[number].split())
 
     def arranged(self, groups: Iterable[Sequence[str]], shared: Container[str], events: Events) -> Iterator[Group]:
         """The *groups* of headers, with what is to be done about macros while each is read.
@@ -267,7 +272,7 @@ def _places(text: bytes, names: set[bytes], definers: Definers) -> dict[bytes, U
         if directive is None:
             break
         start = directive.end
-        if directive.name in OPENING or directive.name in (b"elif", b"elifdef", b"elifndef", b"else", b"endif"):
+        if directive.name in _CONDITIONS or directive.name in (b"else", b"endif"):
             if directive.name not in OPENING and len(opened) > 1:
                 groups.append((opened.pop(), directive.line))
             if directive.name != b"endif":
