@@ -25,6 +25,7 @@ def note(
     files: Sequence[str],
     seen: Mapping[int, Mapping[bytes, int]],
     filled: Mapping[int, Sequence[int]],
+    given: Callable[[int, int], bool],
     defined: Container[bytes],
     tested: str,
 ) -> str:
@@ -32,10 +33,11 @@ def note(
     for each name ``NAME macro tested lines``.
 
     *macro* is the number of the definition that was in force where the header was read, or -1; *tested* is 1 if a
-    condition of the header tests the name, 2 if an include line depends on that; *lines* are those of code, parted by
-    commas. *seen* has the numbers, *filled* the lines where something is left of the file: other groups of lines do not
-    count on this kernel. *tested* is the note of that name. Only *defined* macros count: others are defined under
-    conditions that this kernel does not meet.
+    condition of the header tests the name, 2 if an include line depends on that, and more by 4 if what the header
+    itself includes gives it that definition, which *given* tells of a file and a macro; *lines* are those of code,
+    parted by commas. *seen* has the numbers, *filled* the lines where something is left of the file: other groups of
+    lines do not count on this kernel. *tested* is the note of that name. Only *defined* macros count: others are
+    defined under conditions that this kernel does not meet.
     """
     including: set[tuple[str, str]] = set()
     for line in tested.split("\n"):
@@ -54,6 +56,7 @@ def note(
             used = [line for line, first, last in use.lines if bisect_right(there, first) < bisect_left(there, last)]
             more |= depends == 2
             if used or depends:
+                depends += 4 * (number >= 0 and given(file, number))
                 names.append(f"{told} {number} {depends} {','.join(map(str, used))}")
         if names:
             lines.append("\t".join((f"{file} {int(more)}", *names)))
@@ -86,17 +89,20 @@ def doubt(
         fields = [field.split(" ") for field in rest.split("\t")]
         numbers = blob.numbers(name for name, *_ in fields)
         for name, by, tested, lines in fields:
-            if file not in used and tested != "2":
+            tests = int(tested)
+            if file not in used and not tests & 2:
                 continue
             seen = int(by)
             known = [number for number in definitions(numbers[name]) if visible[macro_files[number]]]
             if not known and seen < 0:
                 continue
+            if tests & 4 and all(_text(blob, number) == _text(blob, seen) for number in known):
+                continue  # which is quicker to tell than the order of reading
             order = order or _Order(blob, visible, roots)
             defaults = defaults or frozenset(blob.note("defaults").split("\n"))
             known = _in_force(blob, order, name, known, defaults)
             other = _other(blob, order, file, seen, known)
-            if other is not None and (at := _used(blob, file, name, int(tested), lines, chosen)):
+            if other is not None and (at := _used(blob, file, name, tests & 3, lines, chosen)):
                 what = f"{blob.files[file]}:{at} depends on {name}"
                 if other < 0:
                     return (

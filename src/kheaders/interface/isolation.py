@@ -18,7 +18,7 @@ What then could still differ for a program is told by :attr:`Isolation.uses`, an
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import NamedTuple
 
@@ -320,6 +320,12 @@ def _closures(edges: Sequence[Sequence[int]], own: Sequence[int] = ()) -> list[i
                 masks[number] = mask
                 changed = True
     return masks
+
+
+def giving(includes: Iterable[Sequence[int]], files: Sequence[int]) -> Callable[[int, int], bool]:
+    """Whether a file gets a macro's definition from what it includes; *files* are those of the definitions."""
+    closures = _closures([*includes])
+    return lambda file, number: bool(closures[file] >> files[number] & 1)
 
 
 def _bits(mask: int) -> Iterator[int]:
