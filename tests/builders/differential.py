@@ -74,6 +74,10 @@ class Kernel:
         self.compiler = compiler
         self._served = served
 
+    def with_blob(self, blob: Blob) -> Kernel:
+        """This kernel, with its blob opened anew."""
+        return Kernel(self.headers, blob, self.compiler, self._served)
+
     def full(self, job: Job, *mode: str) -> Result:
         """Compile *job* from all headers."""
         return execute(self.compiler, job, self._served.flags, self._served.pass_fds, mode or ("-c",))

@@ -50,6 +50,8 @@ class OwnMacros(NamedTuple):
     """Those that it changes before it includes a header of the kernel → what they may be where one is included."""
     marks: Mapping[str, frozenset[int]]
     """Each of its macros → the marks of its definitions; 0 for a removal."""
+    order: tuple[str, ...]
+    """Include lines of headers of the kernel, as a preprocessor meets them."""
     pragma: str
     """What a pragma changes for a header of the kernel, such as ``pack``; or nothing."""
     settled: frozenset[str]
@@ -141,7 +143,7 @@ def own_macros(sources: Sources) -> OwnMacros:
         for directive in file.scan.directives
     ) and any(word in file.scan.text for file in sources.files for word in (b"push_macro", b"pop_macro"))
     kept = {name: frozenset(found) for name, found in marks.items()}
-    return OwnMacros(early.found(), kept, early.pragma, early.settled, hidden)
+    return OwnMacros(early.found(), kept, tuple(early.order), early.pragma, early.settled, hidden)
 
 
 class _Early:
@@ -158,6 +160,8 @@ class _Early:
         self._saved: dict[str, list[set[str | None] | None]] = {}
         self._met: dict[str, set[str | None]] = {}
         self._done: set[str] = set()
+        self.order: dict[str, None] = {}
+        """Names of the kernel's headers, as they are met."""
         self._pragmas: dict[str, int] = {}
         """What pragmas have changed and not set back."""
         self.pragma = ""
@@ -182,6 +186,8 @@ class _Early:
                 targets, kernel = self._targets(path, event)
                 if kernel:
                     self._meet()
+                    if event.header is not None:
+                        self.order[event.header.shown] = None
                 again = [target for target in targets if target in self._done]
                 for target in again:
                     self._repeat(target, {one for _, one, _ in stack})

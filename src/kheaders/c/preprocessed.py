@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from kheaders.c import split
@@ -14,6 +15,8 @@ from kheaders.system.ragged import Rows
 _DEFINED = re.compile(rb"\s*#define\s+([A-Za-z_]\w*)")
 _UNDEF = re.compile(rb"\s*#undef\s+([A-Za-z_]\w*)")
 _INCLUDED = re.compile(rb'\s*#include(?:_next)?\s*(?:<([^>\n]+)>|"([^"\n]+)")')
+SAVED, RESTORED = b"#pragma kheaders saved ", b"#pragma kheaders restored "
+"""Lines that tell which macros ``push_macro`` and ``pop_macro`` are for, as these are not printed; parted by spaces."""
 _PACK = re.compile(rb"\s*#pragma\s+pack\s*\(\s*([^)]*)\)")
 
 
@@ -41,9 +44,20 @@ class Macros:
 class Walk:
     """Goes through a text in batches, each of which ends at top level."""
 
-    def __init__(self, resolve: Resolver) -> None:
+    def __init__(self, resolve: Resolver, watched: Mapping[str, Mapping[bytes, int]] | None = None) -> None:
+        """*watched*: header → macros of which :attr:`watched` is to tell → the line where it first names each."""
         self.files: list[str] = []
         self.macros = Macros()
+        self.watched: dict[int, dict[bytes, int]] = {}
+        """File → macro → number of its definition, of another file, that is in force at that line; -1 for none."""
+        self.filled: dict[int, list[int]] = {}
+        """File of those → lines where something is left of it, ascending."""
+        self._watch = watched or {}
+        self._names: dict[int, Mapping[bytes, int]] = {}
+        self._force: dict[bytes, int] = {}
+        """Name → number of its last definition or removal."""
+        self._saved: dict[bytes, list[int]] = {}
+        """What ``push_macro`` saved of it."""
         self._resolve = resolve
         self._numbers: dict[str, int] = {}
         self._edges: dict[int, dict[int, None]] = {}
@@ -64,6 +78,7 @@ class Walk:
     def define(self, name: bytes, text: bytes, path: str, line: int) -> None:
         """Add the definition of a macro that is not in the text."""
         self._macro(name, text, self._numbered(path), line)
+        del self._force[name]
 
     def feed(self, text: bytes) -> Iterator[tuple[int, int, Piece]]:
         """(file, line, piece) for each piece of the next batch; a header without a guard that is read again, only once.
@@ -121,16 +136,39 @@ class Walk:
                 if known is None:
                     known = markers[marker[1]] = self._numbered(marker[1].decode("utf-8", "replace"))
                 file = known
+                if file in self._names:
+                    self._note(file, line, b'" 1' in raw)
             else:
                 self._other(raw, file, line)
                 line += 1
         spots.append(done)
         places.append((file, line))
         self._file, self._line = file, line + code.count(b"\n", done)
+        if self._names:
+            for (start, end), (of, first) in zip(pairwise((*spots, len(code))), places, strict=True):
+                if of in self._names and not code[start:end].isspace():
+                    lines = enumerate(code[start:end].split(b"\n"), first)
+                    self.filled.setdefault(of, []).extend(number for number, text in lines if text.strip())
         return spots, places
+
+    def _note(self, file: int, line: int, enters: bool) -> None:
+        """Note what is in force where a header begins, or goes on at a line after what it includes."""
+        if enters and file in self.watched:
+            del self._names[file]  # it was read before, and guards itself, or has the same text again
+            return
+        known = self.watched.setdefault(file, {})
+        for name, first in self._names[file].items():
+            if name in known and line > first:
+                continue
+            number = self._force.get(name, -1)
+            if number < 0 or not self.macros.texts[number]:
+                known[name] = -1
+            elif self.macros.files[number] != file:
+                known[name] = number
 
     def _macro(self, name: bytes, text: bytes, file: int, line: int) -> None:
         macros = self.macros
+        self._force[name] = len(macros.names)
         macros.names.append(name)
         macros.texts.append(text)
         macros.files.append(file)
@@ -142,6 +180,12 @@ class Walk:
             found = self._resolve.resolve(name, self.files[file], match[2] is not None)
             if found is not None:
                 self._edges.setdefault(file, {})[self._numbered(found)] = None
+        elif raw.startswith(SAVED):
+            for name in raw[len(SAVED) :].split():
+                self._saved.setdefault(name, []).append(self._force.get(name, -1))
+        elif raw.startswith(RESTORED):
+            for name in raw[len(RESTORED) :].split():
+                self._force[name] = self._saved[name].pop()
         elif match := _UNDEF.match(raw):
             self._macro(match[1], b"", file, line)
         elif match := _DEFINED.match(raw):
@@ -153,6 +197,8 @@ class Walk:
         if number is None:
             number = self._numbers[path] = len(self.files)
             self.files.append(path)
+            if path in self._watch:
+                self._names[number] = self._watch[path]
         return number
 
     def _packing(self, separated: split.Separated) -> list[tuple[int, bytes]]:

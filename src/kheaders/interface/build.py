@@ -16,7 +16,7 @@ from kheaders.clang.find import Compiler
 from kheaders.clang.flags import RELEVANT_OPTIONS, architecture, include_directories
 from kheaders.errors import BlobError
 from kheaders.headers.headerset import HeaderSet
-from kheaders.interface import index, umbrella, writer
+from kheaders.interface import foreign_macros, index, isolation, umbrella, writer
 from kheaders.interface.aside import aside
 from kheaders.memory import give_back
 from kheaders.newfile import replacing
@@ -66,7 +66,21 @@ def build(
             notes, defaults = noted()  # before other processes are started, and what unpacking freed with it
             give_back()
             stage("index", 0, len(passed.headers))
-            indexed = index.build(counted(passed), resolver, workers, lambda: conditionals.macros(notes), defaults)
+            watched = {path: {name: use.first for name, use in uses.items()} for path, uses in passed.foreign.items()}
+            indexed = index.build(
+                counted(passed), resolver, workers, lambda: conditionals.macros(notes), defaults, watched
+            )
+            defined = {indexed.names[number] for number in set(indexed.macro_names)}
+            foreign = foreign_macros.note(
+                passed.foreign,
+                indexed.files,
+                indexed.watched,
+                indexed.filled,
+                isolation.giving(indexed.rows["includes"], indexed.macro_files),
+                defined,
+                notes["tested"],
+            )
+            notes = {**notes, "foreign": foreign}
             failed = passed.failed
         stage("write")
         counts = {

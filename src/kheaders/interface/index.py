@@ -56,6 +56,10 @@ class Index(NamedTuple):
     """``includes``, NAME_ROWS, ``macro_words``; rows of names are sorted."""
     hashes: array[int]
     """Of each name."""
+    watched: Mapping[int, Mapping[bytes, int]] = {}
+    """As :attr:`kheaders.c.preprocessed.Walk.watched`."""
+    filled: Mapping[int, Sequence[int]] = {}
+    """As :attr:`kheaders.c.preprocessed.Walk.filled`."""
 
 
 def build(
@@ -64,12 +68,14 @@ def build(
     workers: int,
     tested: Callable[[], Iterable[str]] = tuple,
     defaults: Iterable[Default] = (),
+    watched: Mapping[str, Mapping[bytes, int]] | None = None,
 ) -> Index:
-    """Index what the preprocessor prints, while it comes. *tested* gives names that have a number in any case.
+    """Index what the preprocessor prints, while it comes. *tested* gives names that have a number in any case,
+    *watched* macros of which the index is to tell what headers see of them.
 
     The *defaults* come before all other macros: any other definition that a program sees is in force instead.
     """
-    walk = Walk(resolve)
+    walk = Walk(resolve, watched)
     for default in defaults:
         walk.define(default.name, default.text, default.path, default.line)
     merge = _Merge()
@@ -280,6 +286,8 @@ class _Merge:
             macros.lines,
             final,
             array("Q", map(self._hashes.__getitem__, order)),
+            walk.watched,
+            walk.filled,
         )
 
     def _write_out(self) -> None:

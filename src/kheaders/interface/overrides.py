@@ -79,7 +79,7 @@ def doubt(
             continue
         for path, first, last, includes in tested[name]:
             file = blob.file_numbers.get(path)
-            if file is not None and visible[file] and (includes or _among(blob, file, first, last, chosen)):
+            if file is not None and visible[file] and (includes or among(blob, file, first, last, chosen)):
                 what = "undefines" if None in asked[name] else "defines"
                 return f"the program {what} {name} before it includes {path}, which depends on it"
     return ""
@@ -97,7 +97,7 @@ def _changes(blob: Blob, name: str, body: str | None, number: int | None, given:
     return given or f"{name} {blob.place('macro', number)[0]}" in blob.note("defaults").split("\n")
 
 
-def _among(blob: Blob, file: int, first: int, last: int, chosen: Sequence[set[int]]) -> bool:
+def among(blob: Blob, file: int, first: int, last: int, chosen: Sequence[set[int]]) -> bool:
     """Whether something of a slice comes from lines *first* to *last* of a header."""
     decls, macros = chosen
     files = blob.array("decl_files")

@@ -174,7 +174,7 @@ def read(
         _text(found.defined),
         _text(found.strong),
         _text(found.weak),
-        tuple(sources.foreign),
+        tuple(dict.fromkeys((*own.order, *sources.foreign))),
         tuple(found.pastes.values()),
         _text(found.pasted()),
         _text(found.numbers),

@@ -26,8 +26,9 @@ ENTRIES = {"name_decls": "declares", "tag_decls": "defines", "name_macros": "mac
 """What a name's entry leads to, and the rows that it is the inverse of. The place here is an entry's lowest bits."""
 KINDS = ("struct", "union", "enum", "typedef", "prototype", "inline", "variable", "forward", "other")
 """Kinds of declarations, by number."""
-NOTES = ("defaults", "tested", "bare")
-"""What is noted of the headers' conditions, in the table ``listing``. See :mod:`kheaders.c.conditionals`."""
+NOTES = ("defaults", "tested", "bare", "foreign")
+"""What is noted of the headers in the table ``listing``: of their conditions (:mod:`kheaders.c.conditionals`), and of
+macros that are foreign to them (:mod:`kheaders.interface.foreign_macros`)."""
 NUMBERS = {
     "kinds": "B",
     "decl_files": "H",

@@ -15,7 +15,7 @@ from kheaders.c.declaration import KEYWORDS, tags
 from kheaders.c.lexer import tokens
 from kheaders.c.own_headers import Ahead
 from kheaders.errors import BlobError
-from kheaders.interface import overrides
+from kheaders.interface import foreign_macros, overrides
 from kheaders.interface.blob import Blob
 from kheaders.interface.pasting import foreseen, pasted
 from kheaders.interface.program import Program
@@ -162,7 +162,7 @@ class Cutter:
         chosen = tuple(sorted(self._decls)), tuple(sorted(self._macros))
         early, doubt = self._shadowing(program)
         late, changed = self._overridden(early) if early else ({}, "")
-        doubt = doubt or changed
+        doubt = doubt or changed or self._foreign()
         first, last = self._print(program, frozenset(late.values()))
         stubs = {name: text.encode() for name, text in program.bare.items()}
         if late:
@@ -222,6 +222,16 @@ class Cutter:
         late = {name: number for name, number in force.items() if number in self._macros and name not in always}
         visible = bytes(self._visible)
         return late, overrides.doubt(blob, early, force, always, visible, (self._decls, self._macros))
+
+    def _foreign(self) -> str:
+        """What other order of reading makes doubtful."""
+        files = self._blob.file_numbers
+        roots = (files[path] for path in (ALWAYS, *self._roots.values()) if path in files)
+
+        def definitions(name: int) -> list[int]:
+            return [entry >> 2 for entry in self._blob.entries(name) if entry & 3 == _MACRO]
+
+        return foreign_macros.doubt(self._blob, bytes(self._visible), roots, definitions, (self._decls, self._macros))
 
     def _see(self, program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Mark the files that include lines make visible."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import NamedTuple
 
-from kheaders.c import conditionals, directives, lexer
+from kheaders.c import conditionals, directives, lexer, preprocessed
 from kheaders.c.directives import scan
 from kheaders.c.include_path import NAME, ROOT, STUBS, Resolver
 from kheaders.c.split import SENTINEL
@@ -26,18 +26,19 @@ from kheaders.clang.overlay import virtual_files
 from kheaders.errors import CompilerError, VerificationError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.hostasm import rewrite
-from kheaders.interface import leftovers
+from kheaders.interface import isolation
 from kheaders.interface.aside import aside
 from kheaders.run import Running, running
 
-FIRST = ("include/linux/", "include/net/")
-"""Read before the others: most programs include these, and a header is best read in the surroundings that it meets."""
+ALWAYS = "include/linux/kconfig.h"
+"""Included before every program: see :func:`kheaders.clang.flags.header_flags`."""
 _TRACEPOINTS = "include/trace/events/"
 _LEFT_OUT = ("include/config/", "include/dt-bindings/", "include/generated/autoconf.h")
 _OF_THE_COMPILER = frozenset(("stdarg.h", "stddef.h", "stdint.h", "stdbool.h", "limits.h", "float.h", "iso646.h"))
 
-_SEEN = re.compile(rb'^#(?: \d+ "([^"\n]+)"|include(?:_next)? (?:<([^>\n]+)>|"([^"\n]+)"))', re.M)
-_ONLY_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == 0x5F) else 0x20 for byte in range(256))
+_SEEN = re.compile(
+    rb'^#(?: \d+ "([^"\n]+)"|include(?:_next)? (?:<([^>\n]+)>|"([^"\n]+)")|define (\w+)([^\n]*)|undef (\w+))', re.M
+)
 MISSING = "kheaders: no such header: "
 _LACKING = "which this kernel does not have"
 
@@ -45,9 +46,18 @@ _LACKING = "which this kernel does not have"
 class Pass:
     """The pass while it runs: iterating gives the preprocessor's output; headers are named below ROOT in it."""
 
-    def __init__(self, running: Running, lines: Mapping[int, str], failed: Mapping[str, str], compiler: str) -> None:
+    def __init__(
+        self,
+        running: Running,
+        lines: Mapping[int, str],
+        failed: Mapping[str, str],
+        foreign: Mapping[str, Mapping[bytes, isolation.Use]],
+        compiler: str,
+    ) -> None:
         self.headers = tuple(lines.values())
         """Paths of the headers that are included, in order."""
+        self.foreign = foreign
+        """Header → macros that are foreign to it → where it names them."""
         self._running = running
         self._lines = lines
         self._failed = failed
@@ -65,8 +75,7 @@ class Pass:
         errors = self._running.finish().errors
         if not self._printed:
             raise CompilerError(f"{self._compiler}: the headers could not be preprocessed", "run 'kheaders doctor'")
-        failed, _ = diagnosed(errors, self._lines)
-        return {**self._failed, **failed}
+        return {**self._failed, **diagnosed(errors, self._lines)}
 
 
 @contextmanager
@@ -75,9 +84,8 @@ def preprocess(headers: HeaderSet, compiler: Compiler, apart: bool = True) -> It
 
     With *apart* another process surveys, whose memory is then free again.
 
-    A survey goes before it. Headers that cannot be included are left out, and those that define macros of others anew
-    come last, where they do no harm: headers of the other byte order, of 32-bit variants, generic ones that the
-    architecture replaces. What only programs include leaves nothing behind.
+    A survey goes before it, which tells who includes whom. Headers that cannot be included are left out, and macros are
+    kept from headers that they are foreign to (:mod:`kheaders.interface.isolation`).
     """
     if headers.srcarch is None:
         raise VerificationError(
@@ -90,41 +98,43 @@ def preprocess(headers: HeaderSet, compiler: Compiler, apart: bool = True) -> It
     with virtual_files(_texts(headers, includes.missing)) as files:
         argv = [*compiler.command, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
         with aside(lambda: _arranged(headers, includes, argv, files.pass_fds, resolver), apart) as arranged:
-            text, left_out = arranged()
+            text, left_out, foreign = arranged()
         lines = lines_of(text)
         words = [*argv, "-dD", "-dI", "-w", "-o", "-", "-x", "c", "-"]
         with running(words, input=text, environ=cleaned(), pass_fds=files.pass_fds) as passing:
             del text
-            yield Pass(passing, lines, left_out, compiler.name)
+            yield Pass(passing, lines, left_out, foreign, compiler.name)
 
 
 def _arranged(
     headers: HeaderSet, includes: Includes, argv: Sequence[str], pass_fds: Sequence[int], resolver: Resolver
-) -> tuple[bytes, dict[str, str]]:
-    """The umbrella, as the survey tells that it must be, and the headers that are left out of it, each with why."""
+) -> tuple[bytes, dict[str, str], dict[str, dict[bytes, isolation.Use]]]:
+    """The umbrella, as the survey tells that it must be, the headers that are left out of it, each with why, and where
+    headers name macros that are foreign to them."""
     popularity = includes.popularity
-    alone = (path for path in top_level(headers, popularity, includes.lists) if path not in includes.open)
-    candidates = {path: headers.files[path] for path in alone}
-    left = leftovers.Leftovers(candidates)
+    definers = includes.definers
+    candidates = [path for path in top_level(headers, popularity, includes.lists) if path not in includes.open]
     # tracepoints are half of all text, and of them nothing is learnt about other headers
     told = [path for path in candidates if popularity.get(path) or not path.startswith(_TRACEPOINTS)]
-    text = umbrella(left.arranged(([path] for path in told), popularity, {}))
-    words = [*argv, "-Wno-everything", "-Wsystem-headers", "-Wmacro-redefined", "-dI", "-o", "-", "-x", "c", "-"]
+    text = umbrella(isolation.Group((path,), ()) for path in told)
+    words = [*argv, "-Wno-everything", "-dD", "-dI", "-o", "-", "-x", "c", "-"]
     with running(words, input=text, environ=cleaned(), pass_fds=pass_fds) as surveying:
-        edges, known = surveyed(surveying, resolver)
-        failed, intruders = diagnosed(surveying.finish().errors, lines_of(text))
-    for path in candidates.keys() - told:
-        edges[path] = _included(path, candidates[path], resolver)
-        known.update(candidates[path].translate(_ONLY_WORDS).split())
+        edges, events = surveyed(surveying, resolver, definers.contested)
+        failed = diagnosed(surveying.finish().errors, lines_of(text))
+    for path in headers.files.keys() - edges.keys():
+        if path.startswith(_TRACEPOINTS):
+            edges[path] = _included(path, headers.files[path], resolver)
     hard = {path: f"includes what its includer names with {macro}" for path, macro in includes.open.items()}
     hard.update((path, reason) for path, reason in failed.items() if reason.endswith(_LACKING))
-    harm = leftovers.spread({**left.captors(edges, known), **intruders}, edges)
-    # what stopped may have done so for what others had defined
+    # what stopped may have done so for what others had defined; what nobody includes gives nothing to others
     good = (path for path in candidates if path not in hard)
-    order = sorted(good, key=lambda path: (path in failed, harm.get(path, 0)))
-    roots = leftovers.private(order, edges)
-    shared = candidates.keys() - roots.keys()
-    return umbrella(left.arranged(leftovers.grouped(order, roots), shared, edges, frozenset(known))), hard
+    given = isolation.included(edges)
+    order = sorted(good, key=lambda path: (path in failed, path not in given))
+    roots = isolation.private(order, edges)
+    isolated = isolation.Isolation(definers, edges, ALWAYS)
+    shared = definers.headers.keys() - roots.keys()
+    groups = isolated.arranged(isolation.grouped(order, roots), shared, events)
+    return umbrella(groups), hard, isolated.uses
 
 
 def _texts(headers: HeaderSet, missing: set[str]) -> dict[str, bytes]:
@@ -137,20 +147,21 @@ def _texts(headers: HeaderSet, missing: set[str]) -> dict[str, bytes]:
     return texts
 
 
-def umbrella(groups: Iterable[leftovers.Group]) -> bytes:
+def umbrella(groups: Iterable[isolation.Group]) -> bytes:
     """The file that includes all headers."""
     parts: list[bytes] = []
     for group in groups:
         parts.append(_pragmas(b"push_macro", group.restored))
         parts += (b"#undef %s\n" % name for name in group.hidden)
+        parts += (b"#define %s\n" % text for text in group.given)
         parts += (b'#include "%s"\n%s\n' % (f"{ROOT}/{path}".encode(), SENTINEL) for path in group.headers)
         parts.append(_pragmas(b"pop_macro", group.restored))
     return b"".join(parts)
 
 
 def _pragmas(what: bytes, names: Sequence[bytes]) -> bytes:
-    between = b'")\n#pragma %s("' % what
-    return between[3:] + between.join(names) + between[:3] if names else b""
+    told = (preprocessed.SAVED if what == b"push_macro" else preprocessed.RESTORED) + b" ".join(names)
+    return b"\n".join((told, *(b'#pragma %s("%s")' % (what, name) for name in names), b"")) if names else b""
 
 
 def lines_of(text: bytes) -> dict[int, str]:
@@ -162,18 +173,17 @@ def lines_of(text: bytes) -> dict[int, str]:
 def top_level(headers: HeaderSet, popularity: Mapping[str, int], lists: Container[str]) -> Iterator[str]:
     """The headers to include, those first that most others include, without *lists*.
 
-    A header is best read in the surroundings that it meets in programs; what only one driver includes may define macros
-    that would disturb the others, and where a name leads to another header than that of the user's interface, this one
-    is included by that.
+    Then most are read before what includes them, as any order of declarations must have it; and where a name leads to
+    another header than that of the user's interface, this one is included by that.
     """
     paths = [path for path in headers.files if included_by_programs(headers, path)]
     # a list is no C where nobody has defined the macro that it calls; those who include it have
     paths = [path for path in paths if path not in lists]
 
-    def rank(path: str) -> tuple[int, bool, str, bool]:
+    def rank(path: str) -> tuple[int, str, bool]:
         meant = path.replace("/uapi/", "/", 1)
         met = meant if meant in headers else path
-        return -popularity.get(met, 0), not met.startswith(FIRST), met, met != path
+        return -popularity.get(met, 0), met, met != path
 
     yield from sorted(paths, key=rank)
 
@@ -195,11 +205,13 @@ class Includes(NamedTuple):
     trace/trace_events.h is, and would define for all what it does for its includer."""
     lists: set[str]
     """Headers that are lists."""
+    definers: isolation.Definers
+    """Who defines which macros."""
 
 
 def survey_includes(headers: HeaderSet, resolver: Resolver) -> Includes:
     """Read the include lines of all headers."""
-    found = Includes(set(), {}, {}, set())
+    found = Includes(set(), {}, {}, set(), isolation.Definers())
     popularity = found.popularity
     for path, data in headers.files.items():
         text = scan(data)
@@ -216,35 +228,40 @@ def survey_includes(headers: HeaderSet, resolver: Resolver) -> Includes:
                 found.open[path] = words[0].decode("utf-8", "replace")
         if conditionals.is_list(text):
             found.lists.add(path)
+        if included_by_programs(headers, path):
+            found.definers.add(path, data, text)
     return found
 
 
-def surveyed(stream: Iterable[bytes], resolver: Resolver) -> tuple[dict[str, set[str]], set[bytes]]:
-    """What ``clang -E -dI`` tells, read while it comes: header → the headers that it really included; and every word.
-
-    The words are what some header uses where no macro of that name is in force.
+def surveyed(
+    stream: Iterable[bytes], resolver: Resolver, names: Container[bytes]
+) -> tuple[dict[str, dict[str, None]], dict[str, list[tuple[bytes, bytes]]]]:
+    """What ``clang -E -dD -dI`` tells, read while it comes: header → the headers that it really included, in order; and
+    header → its definitions of macros among *names*, as :data:`kheaders.interface.isolation.Events` has them.
     """
-    edges: dict[str, set[str]] = {}
-    words: set[bytes] = set()
+    edges: dict[str, dict[str, None]] = {}
+    events: dict[str, list[tuple[bytes, bytes]]] = {}
     current = NAME
     for text in _lines(stream):
-        words.update(text.translate(_ONLY_WORDS).split())
         for match in _SEEN.finditer(text):
             if match[1]:
                 current = _relative(match[1].decode("utf-8", "replace"))
-                continue
-            name = (match[2] or match[3]).decode("utf-8", "replace")
-            target = resolver.resolve(name, current, bool(match[3]))
-            if target is not None and current != NAME:
-                edges.setdefault(current, set()).add(target)
-    return edges, words
+            elif macro := match[4] or match[6]:
+                if macro in names:
+                    events.setdefault(current, []).append((macro, macro + match[5] if match[4] else b""))
+            elif current != NAME:
+                name = (match[2] or match[3]).decode("utf-8", "replace")
+                target = resolver.resolve(name, current, bool(match[3]))
+                if target is not None:
+                    edges.setdefault(current, {})[target] = None
+    return edges, events
 
 
-def _included(path: str, text: bytes, resolver: Resolver) -> set[str]:
+def _included(path: str, text: bytes, resolver: Resolver) -> dict[str, None]:
     """The headers that a header's include lines name."""
     names = directives.named(scan(text).directives).included
     found = (resolver.resolve(header.shown, path, header.quoted) for header in names)
-    return {target for target in found if target is not None}
+    return {target: None for target in found if target is not None}
 
 
 def _lines(stream: Iterable[bytes]) -> Iterator[bytes]:
@@ -259,39 +276,28 @@ def _lines(stream: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(held)
 
 
-def diagnosed(diagnostics: str, lines: Mapping[int, str]) -> tuple[dict[str, str], dict[str, int]]:
-    """What the preprocessor complained of: headers that cannot be included, and how many macros a header redefined.
-    *lines* are those of the umbrella.
+def diagnosed(diagnostics: str, lines: Mapping[int, str]) -> dict[str, str]:
+    """The headers that cannot be included, by what the preprocessor complained of. *lines* are those of the umbrella.
 
     A header that asks for one that is missing fails wherever it is included; one that stops with an ``#error`` of its
     own fails where it is included first, as the umbrella did.
     """
     failed: dict[str, str] = {}
-    intruders: dict[str, int] = {}
     for complaint in read(diagnostics):
         if not complaint.anew or not complaint.line:
             continue  # what is said again of the same file tells nothing
-        file, number = complaint.included_from[0]
-        top = lines.get(number, "") if file == NAME else ""
-        if complaint.severity == "warning":
-            for path in {top, _relative(complaint.file)}:
-                intruders[path] = intruders.get(path, 0) + 1
-        elif complaint.is_error:
+        if complaint.is_error:
+            file, number = complaint.included_from[0]
+            top = lines.get(number, "") if file == NAME else ""
             _note_failure(failed, complaint.message.strip('"'), complaint.included_from[-1][0], top)
     failed.pop("", None)
     failed.pop(NAME, None)
-    return failed, intruders
-
-
-def _may_be_infected(reason: str) -> bool:
-    """Whether an error can come from macros that another failing header left behind."""
-    return "macro invocation" in reason
+    return failed
 
 
 def _note_failure(failed: dict[str, str], reason: str, includer: str, top: str) -> None:
     if MISSING not in reason:
-        if _may_be_infected(failed.get(top, "macro invocation")):  # any other reason is a better one
-            failed[top] = reason
+        failed.setdefault(top, reason)
         return
     missing = reason.partition(MISSING)[2].strip('"')
     failed.setdefault(_relative(includer), f"includes {missing}, {_LACKING}")
