@@ -14,7 +14,7 @@ from kheaders.headers.headerset import HeaderSet
 from kheaders.interface.build import build
 
 EXTRA = {
-    "include/linux/early.h": b"struct early;\n#ifndef EARLY\n#define EARLY 2\n#endif\n",
+    "include/linux/early.h": b"#ifndef GUARD\n#define GUARD\n#ifndef EARLY\n#define EARLY 2\n#endif\n#endif\n",
     "include/linux/sized.h": b"#ifdef __OPTIMIZE_SIZE__\n#define SIZED 1\n#else\n#define SIZED 2\n#endif\n",
 }
 MINE = "#if __has_include(<linux/early.h>)\n#define ANSWER 1\n#else\n#define ANSWER 2\n#endif\n"
