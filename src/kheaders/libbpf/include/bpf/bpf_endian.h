@@ -35,12 +35,15 @@
 #define __bpf_constant_cpu_to_be64(x) __bpf_cpu_to_be64(x)
 #define __bpf_constant_be64_to_cpu(x) __bpf_be64_to_cpu(x)
 
-/* What programs use. The sign promotes 16 bits to an int, as every operator does. */
-#define bpf_htons(x) (+__bpf_htons(x))
-#define bpf_ntohs(x) (+__bpf_ntohs(x))
-#define bpf_htonl(x) (+__bpf_htonl(x))
-#define bpf_ntohl(x) (+__bpf_ntohl(x))
-#define bpf_cpu_to_be64(x) (+__bpf_cpu_to_be64(x))
-#define bpf_be64_to_cpu(x) (+__bpf_be64_to_cpu(x))
+/*
+ * What programs use. The question whether the argument is constant makes no difference to the value, but to what the
+ * compiler knows while it unrolls loops; so the code is that of libbpf, which asks it. It also makes 16 bits an int.
+ */
+#define bpf_htons(x) (__builtin_constant_p(x) ? __bpf_constant_htons(x) : __bpf_htons(x))
+#define bpf_ntohs(x) (__builtin_constant_p(x) ? __bpf_constant_ntohs(x) : __bpf_ntohs(x))
+#define bpf_htonl(x) (__builtin_constant_p(x) ? __bpf_constant_htonl(x) : __bpf_htonl(x))
+#define bpf_ntohl(x) (__builtin_constant_p(x) ? __bpf_constant_ntohl(x) : __bpf_ntohl(x))
+#define bpf_cpu_to_be64(x) (__builtin_constant_p(x) ? __bpf_constant_cpu_to_be64(x) : __bpf_cpu_to_be64(x))
+#define bpf_be64_to_cpu(x) (__builtin_constant_p(x) ? __bpf_constant_be64_to_cpu(x) : __bpf_be64_to_cpu(x))
 
 #endif
