@@ -150,6 +150,14 @@ def test_mentioned_names_are_never_too_few(text: bytes) -> None:
     assert every <= directives.mentioned(text)
 
 
+@given(st.lists(st.sampled_from([*NAMING, b"#", b" ", b"%:"])).map(b"".join) | C_LIKE)
+@example(b"/*/\n#include <a.h>\n*/")
+@example(b"/* include */ #include <a.h>")
+def test_include_lines_are_those_of_a_scan(text: bytes) -> None:
+    exact = directives.named(one for one in scan(text).directives if one.name in directives.INCLUDES)
+    assert directives.include_lines(text) == exact
+
+
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [

@@ -16,6 +16,10 @@ from kheaders.c.directives import OPENING, Directive, Scan, scan
 from kheaders.patterns import pattern
 
 _WORD = pattern(rb"[A-Za-z_]\w*")
+_BEGINNING = rb"(?:\s++|" + lexer.COMMENT + rb")*+"
+_GUARDED = pattern(
+    _BEGINNING + rb"#[ \t]*+ifndef[ \t]++(\w++)[ \t]*+\n" + _BEGINNING + rb"#[ \t]*+define[ \t]++\1(?!\w)"
+)
 _ELSE = frozenset((b"elif", b"else", b"elifdef", b"elifndef"))
 _NO_CALLS = frozenset(b"_Static_assert __attribute__ __attribute asm __asm __asm__ typeof __typeof __typeof__".split())
 """What a declaration may begin with, before a parenthesis, that is no call of a macro."""
@@ -177,6 +181,11 @@ def is_list(text: Scan) -> bool:
     if len(words) < 2 or words[1] not in (b"(", b","):
         return False
     return lexer.kind(words[0]) == "identifier" and words[0] not in _NO_CALLS
+
+
+def begins_with_guard(raw: bytes) -> bool:
+    """Whether a text plainly begins with an include guard, which most headers do, so that it is no list."""
+    return _GUARDED.match(raw) is not None
 
 
 def groups(text: Scan) -> tuple[bytes, list[Group]]:

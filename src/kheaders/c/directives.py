@@ -29,6 +29,7 @@ _NAMED = pattern(_NAMED_TEXT)
 _MENTIONED = pattern(
     rb"(?:include|import)(?:_next)?+[ \t\f\v\0]*+\(?+[ \t\f\v\0]*+(?:(/\*)|<([^>\n]++)>|\"([^\"\n]++)\")"
 )
+_INCLUDE_LINE = pattern(rb"(include|include_next|import)(?!\w)([^\n]*+)")
 _HAS = pattern(
     rb"(?<![\w$])__has_include(?:_next)?+(?![\w$])(?:[ \t\f\v\0]*+\((?:"
     + _NAMED_TEXT
@@ -239,6 +240,42 @@ def mentioned(raw: bytes) -> set[Header]:
                 found.add(_header(match[2], match[3]))
             at = text.find(word, at + len(word))
     return found
+
+
+def include_lines(raw: bytes) -> Named:
+    """What :func:`named` tells of the include lines of *raw*, without a scan where that is not needed.
+
+    A line that begins with ``#include`` is an include line unless a comment is open before it. Whether one may be is
+    told by the nearest ``/*`` and ``*/``; then, or where the directive is spelled with a comment, all is scanned.
+    """
+    text = lexer.logical(raw).text
+    found: list[Directive] = []
+    for word in (b"include", b"import"):
+        at, line_end, seen, outside = text.find(word), -1, 0, 0
+        while at >= 0:
+            found_end = text.rfind(b"\n", seen, at)
+            again = found_end < 0 and seen > 0
+            line_end = line_end if found_end < 0 else found_end
+            before = text[seen if again else line_end + 1 : at].strip(lexer.BLANKS)
+            seen = at
+            if again:
+                if b"#" in before or b"%:" in before:
+                    return _scanned_includes(raw)
+            elif before:
+                opened = text.rfind(b"/*", outside, at)
+                closed = opened < 0 or text.rfind(b"*/", opened, at) > opened + 1
+                line = _INCLUDE_LINE.match(text, at) if before in (b"#", b"%:") and closed else None
+                if line is not None:
+                    found.append(Directive(line[1], line[2], 0, at, line.end()))
+                    outside = at
+                elif before in (b"#", b"%:") or b"#" in before or b"%:" in before:
+                    return _scanned_includes(raw)
+            at = text.find(word, at + len(word))
+    return named(sorted(found, key=lambda one: one.start))
+
+
+def _scanned_includes(raw: bytes) -> Named:
+    return named(one for one in scan(raw).directives if one.name in INCLUDES)
 
 
 def nameable(directives: Iterable[Directive]) -> tuple[dict[Header, None], dict[bytes, bool]]:

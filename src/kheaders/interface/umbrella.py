@@ -214,8 +214,7 @@ def survey_includes(headers: HeaderSet, resolver: Resolver) -> Includes:
     found = Includes(set(), {}, {}, set(), isolation.Definers())
     popularity = found.popularity
     for path, data in headers.files.items():
-        text = scan(data)
-        named = directives.named(text.directives)
+        named = directives.include_lines(data)
         for header in named.included:
             name = header.shown
             target = resolver.resolve(name, path, header.quoted)
@@ -224,9 +223,9 @@ def survey_includes(headers: HeaderSet, resolver: Resolver) -> Includes:
             elif name not in _OF_THE_COMPILER and not name.startswith("/"):
                 found.missing.add(name)
         for words in map(lexer.tokens, named.computed):
-            if lexer.kind(words[0]) == "identifier" and words[0] not in directives.defined(text.directives):
+            if lexer.kind(words[0]) == "identifier" and words[0] not in directives.defined(scan(data).directives):
                 found.open[path] = words[0].decode("utf-8", "replace")
-        if conditionals.is_list(text):
+        if not conditionals.begins_with_guard(data) and conditionals.is_list(scan(data)):
             found.lists.add(path)
         if included_by_programs(headers, path):
             found.definers.add(path, data, text)
