@@ -261,7 +261,7 @@ def test_names_that_are_defined(
 
 def test_tags_in_any_tokens() -> None:
     found = tokens(b"#define X(p) ((struct a *)(p)) sizeof(union b) *(struct c *)p enum d e struct f; { struct g; }")
-    assert tags(found) == ({b"b", b"c", b"d", b"g"}, {b"a"})
+    assert tags(found) == (frozenset((b"b", b"c", b"d", b"g")), frozenset((b"a",)))
     assert defined_tags(tokens(b"struct a { struct b *c; }; enum d : int { E }; struct e;")) == {b"a", b"d"}
 
 

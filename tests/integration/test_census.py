@@ -1,7 +1,7 @@
 """Programs made of the headers themselves: the same code from the blob as from full headers, or a refusal.
 
-``KHEADERS_TEST_CENSUS=SEED:COUNT`` takes another order, and COUNT batches of it; COUNT 0 takes all headers, which is hours
-of processor time. ``KHEADERS_TEST_KERNELS`` takes other kernels.
+``KHEADERS_TEST_CENSUS=SEED:COUNT`` takes another order, and COUNT batches of it; COUNT 0 takes all headers: hours of
+processor time. ``KHEADERS_TEST_KERNELS`` takes other kernels.
 """
 
 from __future__ import annotations

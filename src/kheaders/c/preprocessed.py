@@ -16,7 +16,10 @@ _DEFINED = re.compile(rb"\s*#define\s+([A-Za-z_]\w*)")
 _UNDEF = re.compile(rb"\s*#undef\s+([A-Za-z_]\w*)")
 _INCLUDED = re.compile(rb'\s*#include(?:_next)?\s*(?:<([^>\n]+)>|"([^"\n]+)")')
 SAVED, RESTORED = b"#pragma kheaders saved ", b"#pragma kheaders restored "
-"""Lines that tell which macros ``push_macro`` and ``pop_macro`` are for, as these are not printed; parted by spaces."""
+"""Lines that tell which macros ``push_macro`` and ``pop_macro`` are for, as these are not printed.
+
+The names are in one string, separated by spaces: with ``-fms-extensions`` a preprocessor replaces macros in pragmas.
+"""
 _PACK = re.compile(rb"\s*#pragma\s+pack\s*\(\s*([^)]*)\)")
 
 
@@ -181,10 +184,10 @@ class Walk:
             if found is not None:
                 self._edges.setdefault(file, {})[self._numbered(found)] = None
         elif raw.startswith(SAVED):
-            for name in raw[len(SAVED) :].split():
+            for name in raw[len(SAVED) :].strip(b'"\n ').split():
                 self._saved.setdefault(name, []).append(self._force.get(name, -1))
         elif raw.startswith(RESTORED):
-            for name in raw[len(RESTORED) :].split():
+            for name in raw[len(RESTORED) :].strip(b'"\n ').split():
                 self._force[name] = self._saved[name].pop()
         elif match := _UNDEF.match(raw):
             self._macro(match[1], b"", file, line)

@@ -160,7 +160,7 @@ def umbrella(groups: Iterable[isolation.Group]) -> bytes:
 
 
 def _pragmas(what: bytes, names: Sequence[bytes]) -> bytes:
-    told = (preprocessed.SAVED if what == b"push_macro" else preprocessed.RESTORED) + b" ".join(names)
+    told = b'%s"%s"' % (preprocessed.SAVED if what == b"push_macro" else preprocessed.RESTORED, b" ".join(names))
     return b"\n".join((told, *(b'#pragma %s("%s")' % (what, name) for name in names), b"")) if names else b""
 
 
@@ -214,7 +214,8 @@ def survey_includes(headers: HeaderSet, resolver: Resolver) -> Includes:
     found = Includes(set(), {}, {}, set(), isolation.Definers())
     popularity = found.popularity
     for path, data in headers.files.items():
-        named = directives.include_lines(data)
+        text = scan(data)
+        named = directives.named(text.directives)
         for header in named.included:
             name = header.shown
             target = resolver.resolve(name, path, header.quoted)
@@ -223,9 +224,9 @@ def survey_includes(headers: HeaderSet, resolver: Resolver) -> Includes:
             elif name not in _OF_THE_COMPILER and not name.startswith("/"):
                 found.missing.add(name)
         for words in map(lexer.tokens, named.computed):
-            if lexer.kind(words[0]) == "identifier" and words[0] not in directives.defined(scan(data).directives):
+            if lexer.kind(words[0]) == "identifier" and words[0] not in directives.defined(text.directives):
                 found.open[path] = words[0].decode("utf-8", "replace")
-        if not conditionals.begins_with_guard(data) and conditionals.is_list(scan(data)):
+        if not conditionals.begins_with_guard(data) and conditionals.is_list(text):
             found.lists.add(path)
         if included_by_programs(headers, path):
             found.definers.add(path, data, text)
