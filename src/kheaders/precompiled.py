@@ -80,6 +80,8 @@ def attempt_pch(
         if more is None:
             return PchAttempt(None, f"the PCH lacks {missing[0]}, and there are no headers to make one that has it")
         shelved = more
+        for word in set(options_of(job, more.form.names).words).difference(options.words):
+            return PchAttempt(None, f"{missing[0]}, which the PCH lacks, names a macro that {word} defines")
     return compile_with(shelved.form, shelf.compiler, job, program, text)
 
 

@@ -138,6 +138,11 @@ def variants() -> list[Variant]:
         for spelling in defined(macro, value):
             found.append(Variant(spelling + line + use))
         found.append(Variant(line + use))
+        test = _either(f"defined({macro.partition('(')[0]})").replace("use(", "early(")
+        for more in ("", "#include <linux/extra.h>\n"):
+            found.append(Variant(more + test + line + use))
+            found.append(Variant(f'{more}#include "own.h"\n{line}{use}', {"own.h": test}))
+            found.append(Variant(f'{more}#include "own.h"\n{use}', {"own.h": f"{test}{line}"}))
         found.append(Variant(line + f"#undef {macro.partition('(')[0]}\n#define {macro} {value}\n" + use))
         found.append(Variant(f"#define {macro} {value}\n#undef {macro.partition('(')[0]}\n" + line + use))
         found.append(Variant(f"#define WHICH <{header}>\n#define {macro} {value}\n#include WHICH\n" + use))

@@ -7,7 +7,7 @@ import json
 import os
 import resource
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -41,23 +41,31 @@ def virtual_files(texts: Mapping[str, bytes]) -> Iterator[Virtual]:
 
 
 @contextmanager
-def promised_files(path: str) -> Iterator[tuple[Virtual, Callable[[bytes, Iterable[str]], bool]]]:
+def promised_files(texts: int) -> Iterator[tuple[Virtual, Callable[[Mapping[str, bytes]], bool]]]:
     """Flags that show files which are not known yet to a compiler, which waits for them when it has started.
 
-    With them comes what is to be called once with the text of the file *path* and with the paths of empty files. It
-    returns whether the compiler can have them. Raises StoreError.
+    With them comes what is to be called once with the text of each file by its path. It returns whether the compiler
+    can have them: not more than *texts* may differ from each other and from an empty one. Raises StoreError.
     """
-    with anonymous_files({"text": b"", "empty": b""}) as descriptors, ExitStack() as stack:
+    spare = [f"text {number}" for number in range(texts)]
+    with anonymous_files(dict.fromkeys(("empty", *spare), b"")) as descriptors, ExitStack() as stack:
         reading, writing = os.pipe()
         stack.callback(os.close, reading)
         stream = stack.enter_context(open(writing, "wb", buffering=0))
 
-        def keep(text: bytes, empty: Iterable[str]) -> bool:
-            files = dict.fromkeys(empty, f"{_DESCRIPTORS}/{descriptors['empty']}")
-            listing = overlay({**files, path: f"{_DESCRIPTORS}/{descriptors['text']}"})
+        def keep(files: Mapping[str, bytes]) -> bool:
+            different = dict.fromkeys(text for text in files.values() if text)
+            if len(different) > texts:
+                return False
+            held = {
+                b"": descriptors["empty"],
+                **{text: descriptors[name] for text, name in zip(different, spare, strict=False)},
+            }
+            listing = overlay({path: f"{_DESCRIPTORS}/{held[text]}" for path, text in files.items()})
             if len(listing) > fcntl.fcntl(writing, fcntl.F_GETPIPE_SZ):
                 return False  # it would have to be written while the compiler reads
-            write_all(descriptors["text"], text)
+            for text in different:
+                write_all(held[text], text)
             stream.write(listing)
             stream.close()  # the compiler reads to the end
             return True

@@ -160,6 +160,14 @@ class Names(NamedTuple):
         for name in own.early:
             if self.mentions(name) and name not in _TEXT_ONLY:
                 return f"it defines {name}, which the headers look at, before it includes them"
+        seen: dict[int, set[int]] = {}
+        for name, count in sorted(program.before.items()):
+            found = self.macro(name, layer)
+            if found is not None and found[1]:
+                if count not in seen:
+                    seen[count] = self.visible(program.includes[:count])
+                if found[0] not in seen[count]:
+                    return f"it names {name} before it includes {self.files[found[0]]}, which defines that macro"
         declared = program.declared | program.defined
         for name in sorted(declared | program.words):
             found = self.macro(name, layer)

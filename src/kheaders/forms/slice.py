@@ -25,6 +25,8 @@ from kheaders.interface.slice import Cutter, Needs, Slice
 ROOT = "/kheaders/slice"
 TEXT = f"{ROOT}/slice.h"
 STUBS = f"{ROOT}/include"
+_PROMISED = 32
+"""Texts that a compiler can be given after it has started: the slice, and what include lines find."""
 
 Rework = Callable[[Slice, Program], Slice]
 """What is done to a slice of a program before a compiler reads it."""
@@ -93,10 +95,15 @@ class SliceForm:
     @contextmanager
     def present(self, piece: Slice, compiler: Compiler) -> Iterator[Served]:
         """Make *piece* readable for *compiler* for the time of the body. Raises StoreError."""
-        texts = {path: piece.stubs.get(name, b"") for path, name in _stubs(piece).items()}
-        texts[TEXT] = piece.first + self.tail
-        with virtual_files(texts) as files:
+        with virtual_files(self._texts(piece)) as files:
             yield self._served(compiler, files)
+
+    def _texts(self, piece: Slice) -> dict[str, bytes]:
+        """What the compiler reads, by path."""
+        return {
+            **{path: piece.stubs.get(name, b"") for path, name in _stubs(piece).items()},
+            TEXT: piece.first + self.tail,
+        }
 
     @contextmanager
     def promise(self, compiler: Compiler) -> Iterator[tuple[Served, Callable[[Slice], bool]]]:
@@ -104,12 +111,8 @@ class SliceForm:
 
         With what it is given comes what gives it the slice, and returns whether it can have it. Raises StoreError.
         """
-        with promised_files(TEXT) as (files, keep):
-
-            def give(piece: Slice) -> bool:
-                return not any(piece.stubs.values()) and keep(piece.first + self.tail, _stubs(piece))
-
-            yield self._served(compiler, files), give
+        with promised_files(_PROMISED) as (files, keep):
+            yield self._served(compiler, files), lambda piece: keep(self._texts(piece))
 
     @contextmanager
     def vmlinux(self, piece: Slice, names: Sequence[str], compiler: Compiler) -> Iterator[Served]:

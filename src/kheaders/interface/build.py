@@ -16,7 +16,7 @@ from kheaders.clang.find import Compiler
 from kheaders.clang.flags import RELEVANT_OPTIONS, architecture, include_directories
 from kheaders.errors import BlobError
 from kheaders.headers.headerset import HeaderSet
-from kheaders.interface import foreign_macros, index, isolation, umbrella, writer
+from kheaders.interface import default_macros, foreign_macros, index, isolation, umbrella, writer
 from kheaders.interface.aside import aside
 from kheaders.memory import give_back
 from kheaders.newfile import replacing
@@ -80,7 +80,15 @@ def build(
                 defined,
                 notes["tested"],
             )
-            notes = {**notes, "foreign": foreign}
+            mentions = default_macros.note(
+                headers.files,
+                indexed.files,
+                notes["defaults"].split("\n"),
+                indexed.names,
+                indexed.macro_names,
+                indexed.rows["macro_words"],
+            )
+            notes = {**notes, "foreign": foreign, "mentions": mentions}
             failed = passed.failed
         stage("write")
         counts = {

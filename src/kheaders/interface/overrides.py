@@ -85,13 +85,22 @@ def doubt(
     return ""
 
 
+def differs(blob: Blob, name: str, bodies: Bodies, number: int) -> bool:
+    """Whether the program may have another definition of *name* than the macro *number*."""
+    return any(body is not None and not _same(blob, name, body, number) for body in bodies)
+
+
+def _same(blob: Blob, name: str, body: str, number: int) -> bool:
+    return "".join(f"{name}{body}".split()) == "".join(blob.macro(number).decode("utf-8", "replace").split())
+
+
 def _changes(blob: Blob, name: str, body: str | None, number: int | None, given: bool) -> bool:
     """Whether a header that tests *name* sees something else for what the program did to it before."""
     if number is None:  # no header defines it: what is undefined may have been predefined, as names of its kind are
         return body is not None or _RESERVED.match(name) is not None
     if body is None:
         return True
-    if "".join(f"{name}{body}".split()) == "".join(blob.macro(number).decode("utf-8", "replace").split()):
+    if _same(blob, name, body, number):
         return False
     # otherwise the headers define it themselves, whatever the program did
     return given or f"{name} {blob.place('macro', number)[0]}" in blob.note("defaults").split("\n")

@@ -96,6 +96,9 @@ class Program(NamedTuple):
     """What such macros, or those that use them, may paste: words and numbers of their arguments."""
     numbers: frozenset[str]
     """Tokens that begin with a digit: a name may end with one by pasting."""
+    before: Mapping[str, int]
+    """Identifier that is named, outside of include lines, before the last header of the kernel is included → how many
+    of *includes*, from the first on, stand before that; 0 for all where it is uncertain which of them count."""
     early: Mapping[str, macro_events.Bodies]
     """Macros that it changes before it includes a header of the kernel → what they may be there."""
     bare: Mapping[str, str]
@@ -165,6 +168,7 @@ def read(
         uncertain = uncertain or _conditional(file.scan)
     found.declared |= found.made()
     own = macro_events.own_macros(sources)
+    order, before = _before(sources)
     return Program(
         _text(found.words),
         _text(found.touched | found.calls.within({name for name in found.words if name.startswith(b"__builtin")})),
@@ -174,10 +178,11 @@ def read(
         _text(found.defined),
         _text(found.strong),
         _text(found.weak),
-        tuple(dict.fromkeys((*own.order, *sources.foreign))),
+        tuple(dict.fromkeys((*order, *own.order, *sources.foreign))),
         tuple(found.pastes.values()),
         _text(found.pasted()),
         _text(found.numbers),
+        dict.fromkeys(before, 0) if uncertain else before,
         own.early,
         {name: text.decode("utf-8", "replace") for name, text in sources.listed.items()},
         uncertain,
@@ -190,6 +195,43 @@ def read(
         ahead,
         tuple(sources.opaque),
     )
+
+
+def _before(sources: own_headers.Sources) -> tuple[list[str], dict[str, int]]:
+    """The include lines of headers of the kernel, in the order of a preprocessor that takes every branch, and
+    :attr:`Program.before`."""
+    files = {file.path: file.scan for file in sources.files}
+    order: dict[str, None] = {}
+    parts: list[tuple[bytes, int]] = []
+    done = {""}
+    stack = [("", 0, 0)]
+    while stack:
+        path, first, at = stack.pop()
+        text, found = files[path].text, files[path].directives
+        for number, directive in enumerate(found[first:], first):
+            parts.append((text[at : directive.start], len(order)))
+            at = directive.end
+            if directive.name not in INCLUDES:
+                parts.append((directive.rest, len(order)))
+                continue
+            header = directives.included(directive)
+            target = sources.targets.get((path, header)) if header is not None else None
+            if target is not None and target in files and target not in done:
+                done.add(target)
+                stack += [(path, number + 1, at), (target, 0, 0)]
+                break
+            if target is None and header is not None:
+                order.setdefault(header.shown)
+        else:
+            parts.append((text[at:], len(order)))
+    before: dict[str, int] = {}
+    for part, count in parts:
+        if count == len(order):
+            break
+        for token in lexer.tokens(part):
+            if _is_name(token):
+                before.setdefault(token.decode("ascii", "replace"), count)
+    return [*order], before
 
 
 def _bodies(sources: own_headers.Sources) -> dict[str, frozenset[str]]:

@@ -26,9 +26,10 @@ ENTRIES = {"name_decls": "declares", "tag_decls": "defines", "name_macros": "mac
 """What a name's entry leads to, and the rows that it is the inverse of. The place here is an entry's lowest bits."""
 KINDS = ("struct", "union", "enum", "typedef", "prototype", "inline", "variable", "forward", "other")
 """Kinds of declarations, by number."""
-NOTES = ("defaults", "tested", "bare", "foreign")
-"""What is noted of the headers in the table ``listing``: of their conditions (:mod:`kheaders.c.conditionals`), and of
-macros that are foreign to them (:mod:`kheaders.interface.foreign_macros`)."""
+NOTES = ("defaults", "tested", "bare", "foreign", "mentions")
+"""What is noted of the headers in the table ``listing``: of their conditions (:mod:`kheaders.c.conditionals`), of
+macros that are foreign to them (:mod:`kheaders.interface.foreign_macros`), and of those that a program may define
+instead of them (:mod:`kheaders.interface.default_macros`)."""
 NUMBERS = {
     "kinds": "B",
     "decl_files": "H",

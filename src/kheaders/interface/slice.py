@@ -8,6 +8,7 @@ defined, unless something in the slice touches one of its members.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from kheaders.c.declaration import KEYWORDS, tags
 from kheaders.c.lexer import tokens
 from kheaders.c.own_headers import Ahead
 from kheaders.errors import BlobError
-from kheaders.interface import foreign_macros, overrides
+from kheaders.interface import default_macros, foreign_macros, overrides
 from kheaders.interface.blob import Blob
 from kheaders.interface.pasting import foreseen, pasted
 from kheaders.interface.program import Program
@@ -162,6 +163,7 @@ class Cutter:
         chosen = tuple(sorted(self._decls)), tuple(sorted(self._macros))
         early, doubt = self._shadowing(program)
         late, changed = self._overridden(early) if early else ({}, "")
+        late.update(self._not_yet(program))
         doubt = doubt or changed or self._foreign()
         first, last = self._print(program, frozenset(late.values()))
         stubs = {name: text.encode() for name, text in program.bare.items()}
@@ -221,7 +223,47 @@ class Cutter:
         always = {name for name, number in force.items() if given[self._macro_files[number]]}
         late = {name: number for name, number in force.items() if number in self._macros and name not in always}
         visible = bytes(self._visible)
-        return late, overrides.doubt(blob, early, force, always, visible, (self._decls, self._macros))
+        doubt = overrides.doubt(blob, early, force, always, visible, (self._decls, self._macros))
+        changed = {name: number for name, number in force.items() if overrides.differs(blob, name, early[name], number)}
+        doubt = doubt or default_macros.doubt(blob, changed, visible, self._definition, self._decls)
+        return late, doubt or self._renamed(early)
+
+    def _renamed(self, early: overrides.Early) -> str:
+        """Why the text of declarations may be another for the program: it makes macros of names that they have."""
+        bodies = {name: {body.strip() for body in found if body is not None} - {name} for name, found in early.items()}
+        names = sorted(name.encode() for name, found in bodies.items() if found)
+        if not names:
+            return ""
+        pattern = re.compile(rb"\b(?:%s)\b" % b"|".join(map(re.escape, names)))
+        for number in sorted(self._decls):
+            if found := pattern.search(self._blob.declaration(number)):
+                path, line = self._blob.place("decl", number)
+                name = found[0].decode()
+                return f"the program defines {name} before it includes {path}, whose line {line} has that name"
+        return ""
+
+    def _not_yet(self, program: Program) -> dict[str, int]:
+        """Macros of the slice that the program names, itself or by others, before it includes what defines them."""
+        blob = self._blob
+        todo = [(number, program.before[name]) for name, number in blob.numbers(program.before).items()]
+        reached: dict[int, bytearray] = {}
+        found: dict[str, int] = {}
+        done: dict[int, int] = {}
+        while todo:
+            name, count = todo.pop()
+            if done.get(name, count + 1) <= count:
+                continue
+            done[name] = count
+            number = self._definition(name)
+            if number is None or number not in self._macros:
+                continue
+            if count not in reached:
+                roots = (self._roots[root] for root in program.includes[:count] if root in self._roots)
+                reached[count] = overrides.reachable(blob, (ALWAYS, *roots))
+            if not reached[count][self._macro_files[number]]:
+                found[blob.name(name)] = number
+            todo += ((word, count) for word in blob.row("macro_words", number))
+        return found
 
     def _foreign(self) -> str:
         """What other order of reading makes doubtful."""
