@@ -48,6 +48,8 @@ class OwnMacros(NamedTuple):
 
     early: Mapping[str, Bodies]
     """Those that it changes before it includes a header of the kernel → what they may be where one is included."""
+    since: Mapping[str, int]
+    """Each of them → how many of *order* come before it is changed for the first time."""
     marks: Mapping[str, frozenset[int]]
     """Each of its macros → the marks of its definitions; 0 for a removal."""
     order: tuple[str, ...]
@@ -143,7 +145,7 @@ def own_macros(sources: Sources) -> OwnMacros:
         for directive in file.scan.directives
     ) and any(word in file.scan.text for file in sources.files for word in (b"push_macro", b"pop_macro"))
     kept = {name: frozenset(found) for name, found in marks.items()}
-    return OwnMacros(early.found(), kept, tuple(early.order), early.pragma, early.settled, hidden)
+    return OwnMacros(early.found(), early.since, kept, tuple(early.order), early.pragma, early.settled, hidden)
 
 
 class _Early:
@@ -160,6 +162,7 @@ class _Early:
         self._saved: dict[str, list[set[str | None] | None]] = {}
         self._met: dict[str, set[str | None]] = {}
         self._done: set[str] = set()
+        self.since: dict[str, int] = {}
         self.order: dict[str, None] = {}
         """Names of the kernel's headers, as they are met."""
         self._pragmas: dict[str, int] = {}
@@ -262,6 +265,7 @@ class _Early:
             self._defined.discard(name)
         self._force[name] = set(new) if sure or known is None else known | new
         self._changed[name] = None
+        self.since.setdefault(name, len(self.order))
 
     def _settle(self) -> None:
         if self._first:

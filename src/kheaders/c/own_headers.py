@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from kheaders.c import directives
+from kheaders.c import directives, lexer
 from kheaders.c.directives import Header, Named, Scan
 from kheaders.c.include_path import IncludeSearch
 
@@ -154,6 +154,9 @@ class _Gathering:
                 macros.update((name, whole and macros.get(name, True)) for name, whole in defined.items())
             known = len(self._files)
             for file in asking:
+                for header in self._in_arguments(file):
+                    names[header] = None
+            for file in asking:
                 for header in names:
                     self._resolve(file, header)
             self._follow()
@@ -172,6 +175,15 @@ class _Gathering:
             list(self._opaque),
             self._unreadable,
         )
+
+    def _in_arguments(self, file: SourceFile) -> Iterator[Header]:
+        """The user's headers that are named by the argument of a macro in an include line, which ``#`` may quote."""
+        for line in file.named.computed:
+            _, opening, rest = line.partition(b"(")
+            name = b"".join(lexer.tokens(rest.rpartition(b")")[0])).decode("utf-8", "surrogateescape")
+            header = Header(name, quoted=True)
+            if opening and name and self._locate(file, header) is not None:
+                yield header
 
     def _add(self, path: str, directory: str | None, place: int, text: bytes) -> None:
         scan = directives.scan(text)

@@ -58,14 +58,15 @@ def note(
 def doubt(
     blob: Blob,
     changed: Mapping[str, int],
-    visible: bytes,
+    after: Mapping[str, bytes],
     definition: Callable[[int], int | None],
     declarations: Iterable[int],
 ) -> str:
     """Why the text of *declarations* may be another for a program, or nothing.
 
     *changed* are the macros that the program has other definitions of → the header's, among which the defaults count;
-    *definition* gives the macro that is in force of a name.
+    *after* tells for each, with 1 for each file, what the program reads after that. *definition* gives the macro that is
+    in force of a name.
     """
     paths, macro_files, decl_files = blob.files, blob.array("macro_files"), blob.array("decl_files")
     defaults = frozenset(blob.note("defaults").split("\n")) if changed else frozenset()
@@ -100,7 +101,7 @@ def doubt(
             todo += more
         names = {blob.name(one) for one in reached}
         for file, named in sorted(mentions.items()):
-            if not names.isdisjoint(named):
+            if after[default][file] and not names.isdisjoint(named):
                 by = paths[macro_files[changed[default]]]
                 return f"the program defines {default} otherwise than {by}, and the text of {paths[file]} depends on it"
     return ""

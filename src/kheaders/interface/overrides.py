@@ -62,12 +62,18 @@ def stubs(blob: Blob, late: Sequence[str], roots: Mapping[str, str]) -> dict[str
 
 
 def doubt(
-    blob: Blob, early: Early, force: Mapping[str, int], given: Iterable[str], visible: bytes, chosen: Sequence[set[int]]
+    blob: Blob,
+    early: Early,
+    force: Mapping[str, int],
+    given: Iterable[str],
+    after: Mapping[str, bytes],
+    chosen: Sequence[set[int]],
 ) -> str:
     """Why the headers may mean something else than the blob says, or nothing.
 
     *force* has the numbers of the definitions in force, *given* the names of those that come before the program;
-    *chosen* are the declarations and the macros of the slice.
+    *after* tells for each name, with 1 for each file, what the program reads after it has changed that macro; *chosen*
+    are the declarations and the macros of the slice.
     """
     known = blob.numbers(early)  # what no header tests or defines has no number
     asked = {name: early[name] for name in known if None in early[name] or name not in _USUAL}
@@ -79,7 +85,7 @@ def doubt(
             continue
         for path, first, last, includes in tested[name]:
             file = blob.file_numbers.get(path)
-            if file is not None and visible[file] and (includes or among(blob, file, first, last, chosen)):
+            if file is not None and after[name][file] and (includes or among(blob, file, first, last, chosen)):
                 what = "undefines" if None in asked[name] else "defines"
                 return f"the program {what} {name} before it includes {path}, which depends on it"
     return ""

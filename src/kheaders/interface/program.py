@@ -101,6 +101,8 @@ class Program(NamedTuple):
     of *includes*, from the first on, stand before that; 0 for all where it is uncertain which of them count."""
     early: Mapping[str, macro_events.Bodies]
     """Macros that it changes before it includes a header of the kernel → what they may be there."""
+    since: Mapping[str, int]
+    """Each of them → how many of *includes*, from the first on, come before that; 0 where it is uncertain."""
     bare: Mapping[str, str]
     """Include lines of kernel headers that are lists without a guard → text, read as the program's own."""
     uncertain: bool
@@ -169,6 +171,7 @@ def read(
     found.declared |= found.made()
     own = macro_events.own_macros(sources)
     order, before = _before(sources)
+    sure = not uncertain and order == [*own.order]
     return Program(
         _text(found.words),
         _text(found.touched | found.calls.within({name for name in found.words if name.startswith(b"__builtin")})),
@@ -182,8 +185,9 @@ def read(
         tuple(found.pastes.values()),
         _text(found.pasted()),
         _text(found.numbers),
-        dict.fromkeys(before, 0) if uncertain else before,
+        before if sure else dict.fromkeys(before, 0),
         own.early,
+        own.since if sure else dict.fromkeys(own.since, 0),
         {name: text.decode("utf-8", "replace") for name, text in sources.listed.items()},
         uncertain,
         _doubt(sources, own),

@@ -113,6 +113,7 @@ class Cutter:
         self._own_tags: set[int] = set()
         self._direct: set[str] = set()
         self._roots: dict[str, str] = {}
+        self._brought: dict[int, bytearray] = {}
         self._words: frozenset[str] = frozenset()
         self._pastable: frozenset[str] = frozenset()
 
@@ -162,7 +163,7 @@ class Cutter:
         failed = tuple((path, reason) for path, reason in blob.failed.items() if self._fails(path, reason))
         chosen = tuple(sorted(self._decls)), tuple(sorted(self._macros))
         early, doubt = self._shadowing(program)
-        late, changed = self._overridden(early) if early else ({}, "")
+        late, changed = self._overridden(program, early) if early else ({}, "")
         late.update(self._not_yet(program))
         doubt = doubt or changed or self._foreign()
         first, last = self._print(program, frozenset(late.values()))
@@ -213,7 +214,21 @@ class Cutter:
                     return early, f"the program's {name} is another than the kernel's, which its headers may have used"
         return {**program.early, **early}, ""
 
-    def _overridden(self, early: overrides.Early) -> tuple[dict[str, int], str]:
+    def _read(self, program: Program, count: int) -> bytearray:
+        """1 for each file that the first *count* include lines bring, and what is always included."""
+        if count not in self._brought:
+            roots = (self._roots[root] for root in program.includes[:count] if root in self._roots)
+            self._brought[count] = overrides.reachable(self._blob, (ALWAYS, *roots))
+        return self._brought[count]
+
+    def _after(self, program: Program, name: str) -> bytes:
+        """1 for each file that the program reads after it has changed the macro *name* for the first time."""
+        count = program.since.get(name, 0)
+        if not count:
+            return bytes(self._visible)
+        return bytes(one and not before for one, before in zip(self._visible, self._read(program, count), strict=True))
+
+    def _overridden(self, program: Program, early: overrides.Early) -> tuple[dict[str, int], str]:
         """Macros of the slice that the program defines before its headers do, and what that makes doubtful."""
         blob = self._blob
         numbers = blob.numbers(early)
@@ -222,13 +237,13 @@ class Cutter:
         given = overrides.reachable(blob, (ALWAYS,))
         always = {name for name, number in force.items() if given[self._macro_files[number]]}
         late = {name: number for name, number in force.items() if number in self._macros and name not in always}
-        visible = bytes(self._visible)
-        doubt = overrides.doubt(blob, early, force, always, visible, (self._decls, self._macros))
+        after = {name: self._after(program, name) for name in early}
+        doubt = overrides.doubt(blob, early, force, always, after, (self._decls, self._macros))
         changed = {name: number for name, number in force.items() if overrides.differs(blob, name, early[name], number)}
-        doubt = doubt or default_macros.doubt(blob, changed, visible, self._definition, self._decls)
-        return late, doubt or self._renamed(early)
+        doubt = doubt or default_macros.doubt(blob, changed, after, self._definition, self._decls)
+        return late, doubt or self._renamed(early, after)
 
-    def _renamed(self, early: overrides.Early) -> str:
+    def _renamed(self, early: overrides.Early, after: Mapping[str, bytes]) -> str:
         """Why the text of declarations may be another for the program: it makes macros of names that they have."""
         bodies = {name: {body.strip() for body in found if body is not None} - {name} for name, found in early.items()}
         names = sorted(name.encode() for name, found in bodies.items() if found)
@@ -236,9 +251,10 @@ class Cutter:
             return ""
         pattern = re.compile(rb"\b(?:%s)\b" % b"|".join(map(re.escape, names)))
         for number in sorted(self._decls):
-            if found := pattern.search(self._blob.declaration(number)):
+            for name in {found.decode() for found in pattern.findall(self._blob.declaration(number))}:
+                if not after[name][self._decl_files[number]]:
+                    continue
                 path, line = self._blob.place("decl", number)
-                name = found[0].decode()
                 return f"the program defines {name} before it includes {path}, whose line {line} has that name"
         return ""
 
@@ -246,7 +262,6 @@ class Cutter:
         """Macros of the slice that the program names, itself or by others, before it includes what defines them."""
         blob = self._blob
         todo = [(number, program.before[name]) for name, number in blob.numbers(program.before).items()]
-        reached: dict[int, bytearray] = {}
         found: dict[str, int] = {}
         done: dict[int, int] = {}
         while todo:
@@ -257,10 +272,7 @@ class Cutter:
             number = self._definition(name)
             if number is None or number not in self._macros:
                 continue
-            if count not in reached:
-                roots = (self._roots[root] for root in program.includes[:count] if root in self._roots)
-                reached[count] = overrides.reachable(blob, (ALWAYS, *roots))
-            if not reached[count][self._macro_files[number]]:
+            if not self._read(program, count)[self._macro_files[number]]:
                 found[blob.name(name)] = number
             todo += ((word, count) for word in blob.row("macro_words", number))
         return found
