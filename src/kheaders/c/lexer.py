@@ -78,8 +78,12 @@ class Logical(NamedTuple):
 
     def line(self, at: int) -> int:
         """The line in *raw*, from 1, of what is at the offset *at* in *text*."""
+        return self.text.count(b"\n", 0, at) + self.left_out(at) + 1
+
+    def left_out(self, at: int) -> int:
+        """How many line ends of *raw* are left out before the offset *at* in *text*."""
         number = bisect_right(self.at, at)
-        return self.text.count(b"\n", 0, at) + (self.lines[number - 1] if number else 0) + 1
+        return self.lines[number - 1] if number else 0
 
 
 class Token(NamedTuple):
