@@ -98,7 +98,7 @@ def survey(files: Iterable[tuple[str, bytes]], scanned: Callable[[str, Scan], No
             for name in group.names:
                 place = f"{path} {group.first} {group.last} {int(group.includes)}"
                 tested.setdefault(name.decode(), []).append(place)
-        if is_list(text):
+        if not begins_with_guard(raw) and is_list(text):
             bare[path] = raw.decode("utf-8", "replace")
     lines = ("\t".join((name, *places)) for name, places in sorted(tested.items()))
     notes = {"defaults": "\n".join(sorted(defaults)), "tested": "\n".join(lines), "bare": json.dumps(bare)}

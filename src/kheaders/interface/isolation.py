@@ -23,6 +23,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import groupby
+from operator import sub
 from typing import NamedTuple
 
 from kheaders.c import declaration, directives, lexer, split
@@ -94,6 +95,15 @@ class Outline(NamedTuple):
     """_OPENS, _TURNS, _ELSE or _CLOSES for those of conditional groups; _OTHER."""
 
 
+def _outline(text: Scan) -> Outline:
+    if not text.directives:
+        return Outline(array("I"), array("I"), array("I"), array("I"), b"")
+    names, spelled, lines, starts, ends = zip(*text.directives, strict=True)
+    rests = map(sub, ends, map(len, spelled))
+    kinds = bytes(_KINDS.get(name, _OTHER) for name in names)
+    return Outline(array("I", starts), array("I", rests), array("I", ends), array("I", lines), kinds)
+
+
 class Definers:
     """Which headers define or undefine which macros, whatever the conditions around that, and which words they have."""
 
@@ -130,16 +140,7 @@ class Definers:
         self.headers[path] = len(self.headers)
         self._defined.append(b" ".join(own))
         self._words.append(b" ".join(set(b" ".join(read).translate(_ONLY_WORDS).split())))
-        found = text.directives
-        self.outlines.append(
-            Outline(
-                array("I", [one.start for one in found]),
-                array("I", [one.end - len(one.spelled) for one in found]),
-                array("I", [one.end for one in found]),
-                array("I", [one.line for one in found]),
-                bytes([_KINDS.get(one.name, _OTHER) for one in found]),
-            )
-        )
+        self.outlines.append(_outline(text))
 
     def reduce(self) -> None:
         """Forget macros that no header names, and words that are no macros: most of both."""
