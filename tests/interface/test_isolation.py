@@ -16,12 +16,13 @@ EVERYWHERE = (0, END)
 def definers(texts: Mapping[str, bytes]) -> Definers:
     found = Definers()
     for path, text in texts.items():
-        found.add(path, text, scan(text))
+        found.add(path, scan(text))
+    found.reduce()
     return found
 
 
 def isolation(texts: Mapping[str, bytes], edges: Mapping[str, Sequence[str]] | None = None) -> Isolation:
-    return Isolation(definers(texts), edges or {}, "always.h")
+    return Isolation(definers(texts), texts, edges or {}, "always.h")
 
 
 def arranged(

@@ -77,8 +77,8 @@ class Survey(NamedTuple):
     """Those that depend on nothing else."""
 
 
-def survey(files: Iterable[tuple[str, bytes]]) -> Survey:
-    """Read the conditions of *files* (path, text)."""
+def survey(files: Iterable[tuple[str, bytes]], scanned: Callable[[str, Scan], None] | None = None) -> Survey:
+    """Read the conditions of *files* (path, text). *scanned* is called with each scan, for what else needs it."""
     import json
 
     defaults: set[str] = set()
@@ -87,6 +87,8 @@ def survey(files: Iterable[tuple[str, bytes]]) -> Survey:
     bare = {}
     for path, raw in files:
         text = scan(raw)
+        if scanned is not None:
+            scanned(path, text)
         for group in groups(text)[1]:
             if group.default:
                 defaults.add(f"{group.default.decode()} {path}")
@@ -96,7 +98,7 @@ def survey(files: Iterable[tuple[str, bytes]]) -> Survey:
             for name in group.names:
                 place = f"{path} {group.first} {group.last} {int(group.includes)}"
                 tested.setdefault(name.decode(), []).append(place)
-        if is_list(text):
+        if not begins_with_guard(raw) and is_list(text):
             bare[path] = raw.decode("utf-8", "replace")
     lines = ("\t".join((name, *places)) for name, places in sorted(tested.items()))
     notes = {"defaults": "\n".join(sorted(defaults)), "tested": "\n".join(lines), "bare": json.dumps(bare)}
@@ -212,7 +214,8 @@ def groups(text: Scan) -> tuple[bytes, list[Group]]:
             stack[-1].including = len(stack[-1].tests)
         elif word == b"define":
             stack[-1].definitions += 1
-            stack[-1].defines(directives.macro(one)[0])
+            if not stack[-1].other:  # else the name makes no difference
+                stack[-1].defines(directives.macro(one)[0])
             stack[-1].define = one
         elif word == b"endif":
             group = stack.pop()

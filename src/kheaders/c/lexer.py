@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from kheaders.patterns import pattern
@@ -54,6 +55,7 @@ _NOISE = pattern(COMMENT + b"|" + _LITERALS + b"|" + _INCLUDE)
 
 _MARK = b"\xef\xbb\xbf"
 _REMOVED = pattern(rb"\\[ \t\f\v]*+(?:\r\n|\n\r?|\r)|\r(?=\n)")
+_BLANK_SPLICE = pattern(rb"\\[ \t\f\v]++\n")
 _RAW = pattern(rb'(?<![\w$])(?:[LU]|u8?)?R"([^ ()\\\t\v\f\n"]{0,16})\(')
 DIGRAPHS = {b"<%": b"{", b"%>": b"}", b"<:": b"[", b":>": b"]", b"%:": b"#", b"%:%:": b"##"}
 _DIGRAPH = pattern(rb"<[%:]|%[>:]|:>")
@@ -78,8 +80,12 @@ class Logical(NamedTuple):
 
     def line(self, at: int) -> int:
         """The line in *raw*, from 1, of what is at the offset *at* in *text*."""
+        return self.text.count(b"\n", 0, at) + self.left_out(at) + 1
+
+    def left_out(self, at: int) -> int:
+        """How many line ends of *raw* are left out before the offset *at* in *text*."""
         number = bisect_right(self.at, at)
-        return self.text.count(b"\n", 0, at) + (self.lines[number - 1] if number else 0) + 1
+        return self.lines[number - 1] if number else 0
 
 
 class Token(NamedTuple):
@@ -99,6 +105,8 @@ def logical(raw: bytes) -> Logical:
     if b"\\" not in raw and b"\r" not in raw and not raw.startswith(_MARK):
         plain = Logical(raw, raw, [], [], [])
         return _without_raw_strings(plain) if b'R"' in raw else plain
+    if b"\r" not in raw and not raw.startswith(_MARK) and _BLANK_SPLICE.search(raw) is None:
+        return _plainly_spliced(raw)  # as nearly all are
     at: list[int] = []
     lost: list[int] = []
     lines: list[int] = []
@@ -122,6 +130,15 @@ def logical(raw: bytes) -> Logical:
     text = b"".join(parts)
     found = Logical(raw, text.replace(b"\r", b"\n") if b"\r" in text else text, at, lost, lines)
     return _without_raw_strings(found) if b'R"' in text else found
+
+
+def _plainly_spliced(raw: bytes) -> Logical:
+    """*raw*, all of whose splices are a backslash and a line feed, without them."""
+    parts = raw.split(b"\\\n")
+    count = len(parts) - 1
+    at = [*accumulate(map(len, parts))][:-1]
+    found = Logical(raw, b"".join(parts), at, [*range(2, 2 * count + 1, 2)], [*range(1, count + 1)])
+    return _without_raw_strings(found) if b'R"' in raw else found
 
 
 def _without_raw_strings(found: Logical) -> Logical:

@@ -86,5 +86,7 @@ def _send(work: Callable[[], Any], sending: Any, mask: set[int]) -> None:
         answer = None, error
     except KeyboardInterrupt:
         return  # which a terminal sends to all: who waits for this process is told as well
+    # the work is done: who has the answer may interrupt this process while it ends
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
     with suppress(BrokenPipeError):  # who waited was killed
         sending.send(answer)

@@ -17,7 +17,6 @@ from kheaders.clang.flags import RELEVANT_OPTIONS, architecture, include_directo
 from kheaders.errors import BlobError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.interface import default_macros, foreign_macros, index, isolation, umbrella, writer
-from kheaders.interface.aside import aside
 from kheaders.memory import give_back
 from kheaders.newfile import replacing
 from kheaders.version import VERSION
@@ -58,13 +57,9 @@ def build(
         resolver = Resolver(headers, search)
         workers = workers or min(4, os.cpu_count() or 1)
         with ExitStack() as stack:
-            # it is done while the compiler surveys, when another core would be idle
-            noted = stack.enter_context(
-                aside(lambda: conditionals.survey(_read_by_programs(headers)), apart=workers > 1)
-            )
             passed = stack.enter_context(umbrella.preprocess(headers, compiler, apart=workers > 1))
-            notes, defaults = noted()  # before other processes are started, and what unpacking freed with it
-            give_back()
+            notes, defaults = passed.conditions
+            give_back()  # before other processes are started
             stage("index", 0, len(passed.headers))
             watched = {path: {name: use.first for name, use in uses.items()} for path, uses in passed.foreign.items()}
             indexed = index.build(
@@ -132,7 +127,3 @@ def _content(
         indexed.macro_lines,
         notes,
     )
-
-
-def _read_by_programs(headers: HeaderSet) -> Iterator[tuple[str, bytes]]:
-    return ((path, data) for path, data in headers.files.items() if umbrella.included_by_programs(headers, path))

@@ -65,8 +65,8 @@ def doubt(
     """Why the text of *declarations* may be another for a program, or nothing.
 
     *changed* are the macros that the program has other definitions of → the header's, among which the defaults count;
-    *after* tells for each, with 1 for each file, what the program reads after that. *definition* gives the macro that is
-    in force of a name.
+    *after* tells for each, with 1 for each file, what the program reads after that. *definition* gives the macro in
+    force of a name.
     """
     paths, macro_files, decl_files = blob.files, blob.array("macro_files"), blob.array("decl_files")
     defaults = frozenset(blob.note("defaults").split("\n")) if changed else frozenset()

@@ -18,19 +18,33 @@ What then could still differ for a program is told by :attr:`Isolation.uses`, an
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
+from itertools import groupby
+from operator import sub
 from typing import NamedTuple
 
 from kheaders.c import declaration, directives, lexer, split
-from kheaders.c.directives import OPENING, Scan, scan
+from kheaders.c.directives import OPENING, Scan
 
 _ONLY_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == 0x5F) else 0x20 for byte in range(256))
 _CONDITIONS = OPENING | {b"elif", b"elifdef", b"elifndef"}
 _CALLED = re.compile(rb"[A-Za-z_]\w*\s*\(")
 _CALL = re.compile(rb"(?:\s|%s)*+\(" % lexer.COMMENT)
-_NAMES = re.compile(b"|".join((lexer.COMMENT, lexer.STRING, lexer.CHARACTER, rb"([A-Za-z_]\w*+)")))
-"""Identifiers, and what hides some: comments and literals."""
+_HIDING = re.compile(b"|".join((lexer.COMMENT, lexer.STRING, lexer.CHARACTER)))
+"""What hides identifiers: comments and literals."""
+_DIGITS = bytes(byte & 1 for byte in range(256))
+_WORD_BYTES = frozenset(byte for byte in range(256) if _ONLY_WORDS[byte] != 0x20)
+_NO_WORD_BYTES = bytes(byte for byte in range(256) if byte not in _WORD_BYTES)
+_OTHER, _OPENS, _TURNS, _ELSE, _CLOSES = range(5)
+_KINDS = {
+    **dict.fromkeys(OPENING, _OPENS),
+    **dict.fromkeys(_CONDITIONS - OPENING, _TURNS),
+    b"else": _ELSE,
+    b"endif": _CLOSES,
+}
 _SPECIFIES = re.compile(rb"\s*(?:\Z|(?:%s)\b)" % b"|".join(sorted(declaration.KEYWORDS - {b"sizeof"})))
 """The body of a macro that stands where no identifier is declared: it is empty, or an attribute, qualifier or type."""
 
@@ -66,67 +80,118 @@ Events = Mapping[str, Sequence[tuple[bytes, bytes]]]
 """Header → its definitions of macros, in order: (name, ``NAME(parameters) body``; empty for ``#undef``)."""
 
 
+class Outline(NamedTuple):
+    """Where the directives of a header lie in its logical text."""
+
+    starts: array[int]
+    """Offset of the ``#`` of each."""
+    rests: array[int]
+    """Offset of what follows its name."""
+    ends: array[int]
+    """Offset of the line feed that ends it."""
+    lines: array[int]
+    """The line where it begins, from 1."""
+    kinds: bytes
+    """_OPENS, _TURNS, _ELSE or _CLOSES for those of conditional groups; _OTHER."""
+
+
+def _outline(text: Scan) -> Outline:
+    if not text.directives:
+        return Outline(array("I"), array("I"), array("I"), array("I"), b"")
+    names, spelled, lines, starts, ends = zip(*text.directives, strict=True)
+    rests = map(sub, ends, map(len, spelled))
+    kinds = bytes(_KINDS.get(name, _OTHER) for name in names)
+    return Outline(array("I", starts), array("I", rests), array("I", ends), array("I", lines), kinds)
+
+
 class Definers:
-    """Which headers define or undefine which macros, whatever the conditions around that."""
+    """Which headers define or undefine which macros, whatever the conditions around that, and which words they have."""
 
     def __init__(self) -> None:
-        self.headers: dict[str, bytes] = {}
-        self.by_header: list[dict[bytes, bool]] = []
-        """For each header its macros, and whether it gives parameters to each."""
-        self.by_name: dict[bytes, int] = {}
-        """Macro → headers, one bit each, in the order of :attr:`headers`."""
-        self.words: list[bytes] = []
+        self.headers: dict[str, int] = {}
+        """Header → its number."""
+        self.outlines: list[Outline] = []
+        """Of each header."""
+        self._defined: list[bytes] = []
+        """For each header its macros, parted by spaces."""
+        self._words: list[bytes] = []
         """For each header the identifiers of its code and its conditions, parted by spaces."""
+        self._called: dict[bytes, bool] = {}
+        """Macro → whether all of its definitions have parameters."""
         self._specify: dict[bytes, bool] = {}
         """Macro → whether all of its bodies do that, and declare no name."""
 
-    def add(self, path: str, raw: bytes, text: Scan) -> None:
-        """Take a header's directives into account."""
-        own: dict[bytes, bool] = {}
+    def add(self, path: str, text: Scan) -> None:
+        """Take a header into account."""
+        own: set[bytes] = set()
         read = [lexer.code(b"\n".join(text.code()))]
+        called, specify = self._called, self._specify
         for directive in text.directives:
             if directive.name in _CONDITIONS:
                 read.append(directive.rest)
-            elif directive.name in (b"define", b"undef"):
+            elif directive.name == b"define":
                 name, rest = directives.macro(directive)
+                own.add(name)
                 parameters = rest.startswith(b"(")
-                if directive.name == b"define":
-                    own[name] = own.get(name, True) and parameters
-                    specifies = not parameters and _SPECIFIES.match(rest) is not None
-                    self._specify[name] = specifies and self._specify.get(name, True)
-                else:
-                    own.setdefault(name, True)
-        bit = 1 << len(self.headers)
-        self.headers[path] = raw
-        self.by_header.append(own)
-        self.words.append(b" ".join(set(b" ".join(read).translate(_ONLY_WORDS).split())))
-        for name in own:
-            self.by_name[name] = self.by_name.get(name, 0) | bit
+                called[name] = parameters and called.get(name, True)
+                specify[name] = not parameters and specify.get(name, True) and _SPECIFIES.match(rest) is not None
+            elif directive.name == b"undef":
+                own.add(directives.macro(directive)[0])
+        self.headers[path] = len(self.headers)
+        self._defined.append(b" ".join(own))
+        self._words.append(b" ".join(set(b" ".join(read).translate(_ONLY_WORDS).split())))
+        self.outlines.append(_outline(text))
+
+    def reduce(self) -> None:
+        """Forget macros that no header names, and words that are no macros: most of both."""
+        named = set[bytes]().union(*map(bytes.split, self._words))
+        named &= set[bytes]().union(*map(bytes.split, self._defined))
+        self._defined = [b" ".join(named.intersection(names.split())) for names in self._defined]
+        self._words = [b" ".join(named.intersection(words.split())) for words in self._words]
+        self._called = {name: value for name, value in self._called.items() if name in named}
+        self._specify = {name: value for name, value in self._specify.items() if name in named}
+
+    def defined(self, number: int) -> list[bytes]:
+        """The macros of a header."""
+        return self._defined[number].split()
+
+    def words(self, number: int) -> list[bytes]:
+        """The identifiers of a header's code and conditions."""
+        return self._words[number].split()
 
     def specifies(self, name: bytes) -> bool:
         """Whether the macro's expansion can never stand for an identifier that is declared."""
         return self._specify.get(name, False)
 
-    @cache  # noqa: B019  # as long as this lives, which is one survey
     def only_called(self, name: bytes) -> bool:
         """Whether every definition of a macro has parameters, so that the name alone is none of it (C11 6.10.3)."""
-        return all(self.by_header[number][name] for number in _bits(self.by_name[name]))
+        return self._called.get(name, True)
+
+    @cached_property
+    def by_name(self) -> dict[bytes, list[int]]:
+        """Macro → the numbers of the headers that define or undefine it."""
+        found: dict[bytes, list[int]] = {}
+        for number in range(len(self._defined)):
+            for name in self.defined(number):
+                found.setdefault(name, []).append(number)
+        return found
 
     @cached_property
     def contested(self) -> frozenset[bytes]:
         """Macros that more than one header defines."""
-        return frozenset(name for name, mask in self.by_name.items() if mask & (mask - 1))
+        return frozenset(name for name, numbers in self.by_name.items() if len(numbers) > 1)
 
 
 class Isolation:
     """What is foreign to each header, by *edges*: header → those that it really includes, in order."""
 
-    def __init__(self, definers: Definers, edges: Mapping[str, Iterable[str]], always: str) -> None:
+    def __init__(
+        self, definers: Definers, texts: Mapping[str, bytes], edges: Mapping[str, Iterable[str]], always: str
+    ) -> None:
         self._definers = definers
-        self._texts = [*definers.headers.values()]
+        self._texts = [texts[path] for path in definers.headers]
         self._edges = edges
-        numbers = {path: number for number, path in enumerate(definers.headers)}
-        self._numbers = numbers
+        numbers = self._numbers = definers.headers
         below = [[numbers[target] for target in edges.get(path, ()) if target in numbers] for path in numbers]
         self._closure = _closures(below)
         given = self._closure[numbers[always]] if always in numbers else 0
@@ -144,17 +209,17 @@ class Isolation:
         self.uses: dict[str, dict[bytes, Use]] = {}
         """Header → the macros foreign to it that it names → where."""
         for path, number in numbers.items():
-            if found := self._uses(path, number):
+            if found := self._uses(number):
                 self.uses[path] = found
         self.names = frozenset(name for found in self.uses.values() for name in found)
         self._declares = cache(self._declared)
 
-    def _uses(self, path: str, number: int) -> dict[bytes, Use]:
-        definers = self._definers
-        own = ~self._closure[number]
-        named = definers.by_name
-        foreign = {name for name in named.keys() & definers.words[number].split() if named[name] & own}
-        return _places(definers.headers[path], foreign, definers) if foreign else {}
+    def _uses(self, number: int) -> dict[bytes, Use]:
+        definers, named = self._definers, self._definers.by_name
+        words = [name for name in definers.words(number) if name in named]
+        closure = _members(self._closure[number], len(self._texts)) if words else b""
+        foreign = [name for name in words if not all(map(closure.__getitem__, named[name]))]
+        return _places(self._texts[number], definers.outlines[number], foreign, definers) if foreign else {}
 
     def _declared(self, number: int) -> frozenset[bytes]:
         """Those of the names in question that a header declares."""
@@ -163,7 +228,9 @@ class Isolation:
         if not words:
             return words
         found: set[bytes] = set()
-        code = b"".join(map(lexer.code, scan(text).code()))
+        outline, text = self._definers.outlines[number], lexer.logical(text).text
+        ends = (*outline.starts, len(text))
+        code = b"".join(lexer.code(text[start:end]) for start, end in zip((0, *outline.ends), ends, strict=True))
         for start, end, function in split.split(code):
             piece = code[start:end].strip()
             if _CALLED.match(piece):
@@ -183,7 +250,7 @@ class Isolation:
 
     @cache  # noqa: B019  # as long as this lives, which is one survey
     def _words(self, number: int) -> frozenset[bytes]:
-        return self.names.intersection(self._definers.words[number].split())
+        return self.names.intersection(self._definers.words(number))
 
     def arranged(self, groups: Iterable[Sequence[str]], shared: Container[str], events: Events) -> Iterator[Group]:
         """The *groups* of headers, with what is to be done about macros while each is read.
@@ -212,7 +279,7 @@ class Isolation:
                     elif text and not self._before[number] >> file & 1 and self._hides(number, name, use):
                         hidden.add(name)
                 if path not in shared:
-                    restored |= self.names & self._definers.by_header[number].keys()
+                    restored.update(self.names.intersection(self._definers.defined(number)))
             restored |= hidden | given.keys()
             hidden |= given.keys()
             yield Group(
@@ -223,8 +290,9 @@ class Isolation:
             )
             for path in new:
                 number = self._numbers[path]
-                single = ((name, name) for name in self._definers.by_header[number] if name not in contested)
-                for name, text in (*events.get(path, ()), *single):
+                single = ((name, name) for name in self._definers.defined(number) if name not in contested)
+                told = (event for event in events.get(path, ()) if event[0] in contested)
+                for name, text in (*told, *single):
                     if name in self.names:
                         history.setdefault(name, []).append((number, text))
                         if name not in restored:
@@ -249,44 +317,87 @@ class Isolation:
                     yield current
 
 
-def _places(text: bytes, names: set[bytes], definers: Definers) -> dict[bytes, Use]:
-    """Where *text* names each of *names*, in code and in conditions; those that it does not name are left out."""
-    scanned = scan(text)
-    logical, text = scanned.logical, scanned.text
-    lines: dict[bytes, list[int]] = {}
+def _places(raw: bytes, outline: Outline, names: Iterable[bytes], definers: Definers) -> dict[bytes, Use]:
+    """Where *raw* names each of *names*, in code and in conditions; those that it does not name are left out."""
+    logical = lexer.logical(raw)
+    text = logical.text
+    hits = sorted(hit for name in names for hit in _occurrences(text, name))
+    lines: dict[bytes, list[tuple[int, int]]] = {}
+    """Name → lines, and the number of the group that each stands in."""
     tested: dict[bytes, int] = {}
+    groups: list[tuple[int, int]] = [(0, 1 << 31)]
     opened = [0]
-    groups: list[tuple[int, int]] = []
-    start = 0
-    for end, directive in (*((one.start, one) for one in scanned.directives), (len(text), None)):
-        there = names.intersection(text[start:end].translate(_ONLY_WORDS).split())
-        if there:
-            there = there.intersection(lexer.code(text[start:end]).translate(_ONLY_WORDS).split())
-        for match in _NAMES.finditer(text, start, end) if there else ():
-            name = match[1]
-            if name in there and (not definers.only_called(name) or _CALL.match(text, match.end())):
-                line = logical.line(match.start())
+    number = start = counted = newlines = 0
+    last = len(outline.starts)
+    for at, run in groupby(hits, lambda hit: bisect_right(outline.starts, hit[0])):
+        while number < at:
+            kind, line = outline.kinds[number], outline.lines[number]
+            if kind != _OTHER:
+                if kind != _OPENS and len(opened) > 1:
+                    closed = opened.pop()
+                    groups[closed] = groups[closed][0], line
+                if kind != _CLOSES:
+                    opened.append(len(groups))
+                    groups.append((line, 0))
+            number += 1
+        start = outline.ends[at - 1] if at else 0
+        here = [*run]
+        inside = [name for offset, name in here if offset < start]
+        if inside and outline.kinds[at - 1] in (_OPENS, _TURNS):
+            rest = lexer.uncommented(text[outline.rests[at - 1] : start])
+            for name in {*inside}.intersection(rest.translate(_ONLY_WORDS).split()):
+                tested.setdefault(name, outline.lines[at - 1])
+        end = outline.starts[at] if at < last else len(text)
+        for offset, name in _outside(text, start, end, here[len(inside) :]):
+            if not definers.only_called(name) or _CALL.match(text, offset + len(name)):
+                newlines += text.count(b"\n", counted, offset)
+                counted = offset
+                line = newlines + logical.left_out(offset) + 1
                 found = lines.setdefault(name, [])
-                if found[-1:] != [line]:
-                    found.append(line)
-        if directive is None:
-            break
-        start = directive.end
-        if directive.name in _CONDITIONS or directive.name in (b"else", b"endif"):
-            if directive.name not in OPENING and len(opened) > 1:
-                groups.append((opened.pop(), directive.line))
-            if directive.name != b"endif":
-                opened.append(directive.line)
-            for name in names.intersection(directive.rest.translate(_ONLY_WORDS).split()):
-                tested.setdefault(name, directive.line)
+                if not found or found[-1][0] != line:
+                    found.append((line, opened[-1]))
+    for at in range(number, last if lines else 0):
+        kind, line = outline.kinds[at], outline.lines[at]
+        if kind != _OTHER:
+            if kind != _OPENS and len(opened) > 1:
+                closed = opened.pop()
+                groups[closed] = groups[closed][0], line
+            if kind != _CLOSES:
+                opened.append(len(groups))
+                groups.append((line, 0))
 
-    def placed(line: int) -> tuple[int, int, int]:
-        around = [group for group in groups if group[0] < line < group[1]]
-        return line, *(max(around) if around else (0, 1 << 31))
+    def placed(line: int, group: int) -> tuple[int, int, int]:
+        first, last = groups[group]
+        return (line, first, last) if last else (line, *groups[0])
 
     return {
-        name: Use(tuple(map(placed, lines.get(name, ()))), tested.get(name, 0)) for name in sorted({*lines, *tested})
+        name: Use(tuple(placed(*one) for one in lines.get(name, ())), tested.get(name, 0))
+        for name in sorted({*lines, *tested})
     }
+
+
+def _occurrences(text: bytes, name: bytes) -> Iterator[tuple[int, bytes]]:
+    """Where *name* is a whole word of *text*."""
+    size = len(name)
+    at = text.find(name)
+    while at >= 0:
+        end = at + size
+        if not (at and text[at - 1] in _WORD_BYTES) and not text[end : end + 1].translate(None, _NO_WORD_BYTES):
+            yield at, name
+        at = text.find(name, end)
+
+
+def _outside(text: bytes, start: int, end: int, hits: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Those of *hits* between two offsets of *text* that lie in no comment and no literal."""
+    hidden = -1
+    hiding = _HIDING.finditer(text, start, end)
+    match = next(hiding, None) if hits else None
+    for hit in hits:
+        while match is not None and match.start() <= hit[0]:
+            hidden = match.end()
+            match = next(hiding, None)
+        if hit[0] >= hidden:
+            yield hit
 
 
 def _closures(edges: Sequence[Sequence[int]], own: Sequence[int] = ()) -> list[int]:
@@ -326,6 +437,11 @@ def giving(includes: Iterable[Sequence[int]], files: Sequence[int]) -> Callable[
     """Whether a file gets a macro's definition from what it includes; *files* are those of the definitions."""
     closures = _closures([*includes])
     return lambda file, number: bool(closures[file] >> files[number] & 1)
+
+
+def _members(mask: int, count: int) -> bytes:
+    """For each of *count* numbers 1 if its bit is in *mask*, and 0 if not."""
+    return format(mask, f"0{count}b").encode()[::-1].translate(_DIGITS)
 
 
 def _bits(mask: int) -> Iterator[int]:

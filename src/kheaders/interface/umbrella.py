@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import NamedTuple
 
@@ -52,12 +52,15 @@ class Pass:
         lines: Mapping[int, str],
         failed: Mapping[str, str],
         foreign: Mapping[str, Mapping[bytes, isolation.Use]],
+        conditions: conditionals.Survey,
         compiler: str,
     ) -> None:
         self.headers = tuple(lines.values())
         """Paths of the headers that are included, in order."""
         self.foreign = foreign
         """Header → macros that are foreign to it → where it names them."""
+        self.conditions = conditions
+        """What there is to know of the conditions in headers that programs include."""
         self._running = running
         self._lines = lines
         self._failed = failed
@@ -93,33 +96,55 @@ def preprocess(headers: HeaderSet, compiler: Compiler, apart: bool = True) -> It
         )
     arch = architecture(headers.srcarch, headers.config)
     resolver = Resolver(headers, include_directories(arch))
-    includes = survey_includes(headers, resolver)
-    flags = header_flags(arch, ROOT, compiler.include)
-    with virtual_files(_texts(headers, includes.missing)) as files:
+    with ExitStack() as stack:
+        # it takes another core longer than what is needed before the compiler's survey takes this one
+        scanned = stack.enter_context(aside(lambda: _scanned(headers), apart))
+        includes = survey_includes(headers, resolver)
+        flags = header_flags(arch, ROOT, compiler.include)
+        files = stack.enter_context(virtual_files(_texts(headers, includes.missing)))
         argv = [*compiler.command, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
-        with aside(lambda: _arranged(headers, includes, argv, files.pass_fds, resolver), apart) as arranged:
-            text, left_out, foreign = arranged()
+        with aside(lambda: _arranged(headers, includes, argv, files.pass_fds, resolver, scanned), apart) as arranged:
+            text, left_out, foreign, conditions = arranged()
         lines = lines_of(text)
         words = [*argv, "-dD", "-dI", "-w", "-o", "-", "-x", "c", "-"]
         with running(words, input=text, environ=cleaned(), pass_fds=files.pass_fds) as passing:
             del text
-            yield Pass(passing, lines, left_out, foreign, compiler.name)
+            yield Pass(passing, lines, left_out, foreign, conditions, compiler.name)
+
+
+class _Scanned(NamedTuple):
+    """What one scan of all headers that programs include tells."""
+
+    conditions: conditionals.Survey
+    definers: isolation.Definers
+
+
+def _scanned(headers: HeaderSet) -> _Scanned:
+    definers = isolation.Definers()
+    files = ((path, data) for path, data in headers.files.items() if included_by_programs(headers, path))
+    conditions = conditionals.survey(files, definers.add)
+    definers.reduce()
+    return _Scanned(conditions, definers)
 
 
 def _arranged(
-    headers: HeaderSet, includes: Includes, argv: Sequence[str], pass_fds: Sequence[int], resolver: Resolver
-) -> tuple[bytes, dict[str, str], dict[str, dict[bytes, isolation.Use]]]:
-    """The umbrella, as the survey tells that it must be, the headers that are left out of it, each with why, and where
-    headers name macros that are foreign to them."""
+    headers: HeaderSet,
+    includes: Includes,
+    argv: Sequence[str],
+    pass_fds: Sequence[int],
+    resolver: Resolver,
+    scanned: Callable[[], _Scanned],
+) -> tuple[bytes, dict[str, str], dict[str, dict[bytes, isolation.Use]], conditionals.Survey]:
+    """The umbrella, as the survey tells that it must be, the headers that are left out of it, each with why, where
+    headers name macros that are foreign to them, and their conditions."""
     popularity = includes.popularity
-    definers = includes.definers
     candidates = [path for path in top_level(headers, popularity, includes.lists) if path not in includes.open]
     # tracepoints are half of all text, and of them nothing is learnt about other headers
     told = [path for path in candidates if popularity.get(path) or not path.startswith(_TRACEPOINTS)]
     text = umbrella(isolation.Group((path,), ()) for path in told)
     words = [*argv, "-Wno-everything", "-dD", "-dI", "-o", "-", "-x", "c", "-"]
     with running(words, input=text, environ=cleaned(), pass_fds=pass_fds) as surveying:
-        edges, events = surveyed(surveying, resolver, definers.contested)
+        edges, events = surveyed(surveying, resolver)
         failed = diagnosed(surveying.finish().errors, lines_of(text))
     for path in headers.files.keys() - edges.keys():
         if path.startswith(_TRACEPOINTS):
@@ -131,10 +156,11 @@ def _arranged(
     given = isolation.included(edges)
     order = sorted(good, key=lambda path: (path in failed, path not in given))
     roots = isolation.private(order, edges)
-    isolated = isolation.Isolation(definers, edges, ALWAYS)
+    conditions, definers = scanned()
+    isolated = isolation.Isolation(definers, headers.files, edges, ALWAYS)
     shared = definers.headers.keys() - roots.keys()
     groups = isolated.arranged(isolation.grouped(order, roots), shared, events)
-    return umbrella(groups), hard, isolated.uses
+    return umbrella(groups), hard, isolated.uses, conditions
 
 
 def _texts(headers: HeaderSet, missing: set[str]) -> dict[str, bytes]:
@@ -205,17 +231,14 @@ class Includes(NamedTuple):
     trace/trace_events.h is, and would define for all what it does for its includer."""
     lists: set[str]
     """Headers that are lists."""
-    definers: isolation.Definers
-    """Who defines which macros."""
 
 
 def survey_includes(headers: HeaderSet, resolver: Resolver) -> Includes:
     """Read the include lines of all headers."""
-    found = Includes(set(), {}, {}, set(), isolation.Definers())
+    found = Includes(set(), {}, {}, set())
     popularity = found.popularity
     for path, data in headers.files.items():
-        text = scan(data)
-        named = directives.named(text.directives)
+        named = directives.include_lines(data)
         for header in named.included:
             name = header.shown
             target = resolver.resolve(name, path, header.quoted)
@@ -224,20 +247,18 @@ def survey_includes(headers: HeaderSet, resolver: Resolver) -> Includes:
             elif name not in _OF_THE_COMPILER and not name.startswith("/"):
                 found.missing.add(name)
         for words in map(lexer.tokens, named.computed):
-            if lexer.kind(words[0]) == "identifier" and words[0] not in directives.defined(text.directives):
+            if lexer.kind(words[0]) == "identifier" and words[0] not in directives.defined(scan(data).directives):
                 found.open[path] = words[0].decode("utf-8", "replace")
-        if not conditionals.begins_with_guard(data) and conditionals.is_list(text):
+        if not conditionals.begins_with_guard(data) and conditionals.is_list(scan(data)):
             found.lists.add(path)
-        if included_by_programs(headers, path):
-            found.definers.add(path, data, text)
     return found
 
 
 def surveyed(
-    stream: Iterable[bytes], resolver: Resolver, names: Container[bytes]
+    stream: Iterable[bytes], resolver: Resolver
 ) -> tuple[dict[str, dict[str, None]], dict[str, list[tuple[bytes, bytes]]]]:
     """What ``clang -E -dD -dI`` tells, read while it comes: header → the headers that it really included, in order; and
-    header → its definitions of macros among *names*, as :data:`kheaders.interface.isolation.Events` has them.
+    header → its definitions of macros, as :data:`kheaders.interface.isolation.Events` has them.
     """
     edges: dict[str, dict[str, None]] = {}
     events: dict[str, list[tuple[bytes, bytes]]] = {}
@@ -247,8 +268,7 @@ def surveyed(
             if match[1]:
                 current = _relative(match[1].decode("utf-8", "replace"))
             elif macro := match[4] or match[6]:
-                if macro in names:
-                    events.setdefault(current, []).append((macro, macro + match[5] if match[4] else b""))
+                events.setdefault(current, []).append((macro, macro + match[5] if match[4] else b""))
             elif current != NAME:
                 name = (match[2] or match[3]).decode("utf-8", "replace")
                 target = resolver.resolve(name, current, bool(match[3]))
@@ -259,7 +279,7 @@ def surveyed(
 
 def _included(path: str, text: bytes, resolver: Resolver) -> dict[str, None]:
     """The headers that a header's include lines name."""
-    names = directives.named(scan(text).directives).included
+    names = directives.include_lines(text).included
     found = (resolver.resolve(header.shown, path, header.quoted) for header in names)
     return {target: None for target in found if target is not None}
 
