@@ -12,7 +12,7 @@ from builders.mini import context, mini
 from builders.root import FakeRoot
 from kheaders import trial
 from kheaders.api import Context
-from kheaders.errors import BtfError, HeadersNotFound
+from kheaders.errors import BtfError, HeadersNotFound, UsageError
 from kheaders.headers.headerset import HeaderSet
 from kheaders.headers.verify import Verdict
 
@@ -147,9 +147,10 @@ def test_verify_full(tmp_path: Path, clang: Clang) -> None:
 
 
 def test_verify_needs_the_btf_of_that_kernel(tmp_path: Path, clang: Clang) -> None:
-    """Headers of another release are not held against the running kernel's BTF unless that is asked for."""
+    """Headers of another release are held against no BTF of the running kernel, named or not."""
     root = rebuilt.machine(tmp_path, clang)
     tree = root.files("/srv/headers", mini("5.4.0-1-amd64"))
     with pytest.raises(BtfError, match=r"no BTF of kernel 5\.4\.0-1-amd64"):
         opened(root, tmp_path, clang, headers=tree).verify()
-    assert opened(root, tmp_path, clang, headers=tree).verify(btf=root.at("/sys/kernel/btf/vmlinux")).ok
+    with pytest.raises(UsageError, match=r"is of 5\.4\.0-1-amd64 \(x86\), and .* is of 6\.1\.0-99-amd64"):
+        opened(root, tmp_path, clang, headers=tree).verify(btf=root.at("/sys/kernel/btf/vmlinux"))

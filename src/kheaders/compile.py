@@ -247,11 +247,11 @@ def _directories(job: Job, told: arguments.Arguments) -> tuple[str, ...]:
 
 def _accepted(result: Result, compiler: Compiler, job: Job, attempt: SliceAttempt | None) -> bytes:
     """The object, or the error that the result means."""
-    from kheaders.headers.markers import MARKER, reached
+    from kheaders.headers.markers import complained, reached
 
     if result.ok and not reached(result.output):
         return result.output
-    if MARKER in result.diagnostics or result.ok:
+    if complained(result.diagnostics) or result.ok:
         from kheaders.slicing import host_assembly
 
         raise host_assembly(result, attempt)

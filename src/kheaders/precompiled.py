@@ -19,7 +19,7 @@ from kheaders.forms.pch import Options, PchForm, options_of
 from kheaders.forms.pchshelf import Pch, Shelf
 from kheaders.forms.served import before_program
 from kheaders.headers.headerset import HeaderSet
-from kheaders.headers.markers import MARKER, reached
+from kheaders.headers.markers import complained, reached
 from kheaders.interface import program as programs
 from kheaders.slicing import place_of
 
@@ -158,7 +158,7 @@ def _reason(compiler: Compiler, job: Job, result: Result) -> str:
         debug = arguments.read(job.arguments()).debug
         lost = sorted(undefined(result.output) - described(result.output)) if debug else []
         return f"{lost[0]}, which only a header declares, would be missing from the BTF" if lost else ""
-    if result.ok or MARKER in result.diagnostics:
+    if result.ok or complained(result.diagnostics):
         return "the program reaches inline assembly of the host's processor"
     why = diagnostics.pch_refused(result.diagnostics)
     if why:

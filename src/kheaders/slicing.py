@@ -17,7 +17,7 @@ from kheaders.clang.predefined import changes
 from kheaders.errors import CompileFailed, CompilerError, HostAssembly
 from kheaders.forms.slice import ROOT as SLICES
 from kheaders.forms.slice import STUBS, Rework, SliceForm, lacking, placed
-from kheaders.headers.markers import MARKER, REGISTER_MARKER, reached
+from kheaders.headers.markers import MARKER, REGISTER_MARKER, complained, reached
 from kheaders.interface.blob import Blob
 from kheaders.interface.program import Program, is_vmlinux
 from kheaders.interface.slice import Needs, Slice
@@ -54,7 +54,7 @@ class SliceAttempt(NamedTuple):
     def failure(self, compiler: Compiler) -> CompileFailed:
         """The error where no headers are at hand to ask."""
         diagnostics = self.result.diagnostics if self.result is not None else ""
-        if self.result is not None and MARKER in diagnostics:
+        if self.result is not None and complained(diagnostics):
             return host_assembly(self.result, self)
         return CompileFailed(
             self.reason, f"correct the program ({compiler.name} compiled it without headers)", diagnostics
@@ -104,7 +104,7 @@ def attempt_slice(
         result = _compile(form, compiler, job, piece)
     for _ in range(ROUNDS - 1):
         more = lacking(result.diagnostics)
-        if result.ok or MARKER in result.diagnostics or more <= needs:
+        if result.ok or complained(result.diagnostics) or more <= needs:
             break
         needs |= more
         piece = form.cut(program, needs)
@@ -132,7 +132,7 @@ def attempt_vmlinux(
         with form.vmlinux(piece, vmlinux.named(program.includes), compiler) as served:
             result = execute(compiler, job, served.flags, served.pass_fds)
         more = lacking(result.diagnostics)
-        if result.ok or MARKER in result.diagnostics or more <= needs:
+        if result.ok or complained(result.diagnostics) or more <= needs:
             reason = _reason(form.blob, compiler, job, program, piece, result)
             return SliceAttempt(form.blob, program, piece, result, reason, final=True)
         needs |= more
@@ -210,7 +210,7 @@ def host_assembly(result: Result, attempt: SliceAttempt | None) -> HostAssembly:
 def _reason(blob: Blob, compiler: Compiler, job: Job, program: Program, piece: Slice, result: Result) -> str:
     if result.ok and not reached(result.output):
         return ""
-    if result.ok or MARKER in result.diagnostics:
+    if result.ok or complained(result.diagnostics):
         return "the program reaches inline assembly of the host's processor"
     release = blob.meta.get("release")
     if why := no_header(job, result.diagnostics):

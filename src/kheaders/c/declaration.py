@@ -397,7 +397,8 @@ class _References(_Tokens):
                 used = not is_name(earlier) if kind is None else kind in _BEFORE_UNARY
             else:
                 called = end > at + 1 and (before == b")" or is_name(before))
-                used = before in _SIGNS or (after in _ARITHMETIC and not called and before not in _ACCESS)
+                signed = before in _SIGNS and after not in _ACCESS
+                used = signed or (after in _ARITHMETIC and not called and before not in _ACCESS)
             if used:
                 whole.add(pointers[found[at]])
         return whole

@@ -9,5 +9,10 @@ REGISTER_MARKER = "kheaders_host_register"
 
 
 def reached(output: bytes) -> bool:
-    """Whether an object, or what a compiler printed, shows that host assembly was reached."""
+    """Whether an object shows that host assembly was reached."""
     return MARKER.encode() in output or REGISTER_MARKER.encode() in output
+
+
+def complained(diagnostics: str) -> bool:
+    """Whether what a compiler printed shows that."""
+    return MARKER in diagnostics or REGISTER_MARKER in diagnostics
