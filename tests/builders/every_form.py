@@ -164,6 +164,15 @@ def variants() -> list[Variant]:
                 found.append(Variant(line + use, words=words))
         for words in (("-include", "{dir}/own.h"), ("-imacros", "{dir}/own.h"), ("--include={dir}/own.h",)):
             found.append(Variant(line + use, {"own.h": f"/* */ #define {macro} {value}\n"}, words))
+    for renaming in (
+        "#define port gate\n",
+        "#define u32 u16\n",
+        "#define mark_of(t) 7\n",
+        "#ifdef A\n#define port gate\n#endif\n",
+    ):
+        found.append(Variant(f"{renaming}#include <linux/tcp.h>\n{USES['tcp'][1]}"))
+        found.append(Variant(f"#include <linux/bpf.h>\n{renaming}#include <linux/tcp.h>\n{USES['tcp'][1]}"))
+    found.append(Variant(f"#include <linux/tcp.h>\n{USES['tcp'][1]}", words=("-Dport=gate",)))
     found += _own_headers()
     found += _asking()
     found += _pairs()

@@ -119,6 +119,20 @@ def test_pointers_are_weak_and_values_strong() -> None:
     assert "e" in program.touched
 
 
+def test_what_is_named_before_headers() -> None:
+    program = told(
+        "#ifdef ONE\n#endif\nint two;\n#include <linux/a.h>\n#define THREE FOUR\n#include <linux/b.h>\nint five = ONE;\n"
+    )
+    assert program.includes == ("linux/a.h", "linux/b.h")
+    assert program.before == {"ONE": 0, "int": 0, "two": 0, "THREE": 1, "FOUR": 1}
+    assert program.since == {"THREE": 1}
+
+
+def test_what_is_named_counts_as_first_where_includes_are_conditional() -> None:
+    program = told("#include <linux/a.h>\nint one;\n#if one\n#include <linux/b.h>\n#endif\n")
+    assert program.before == {"int": 0, "one": 0}
+
+
 def test_own_macros_that_paste() -> None:
     assert told("#define P(x) \\\n BPF_##x\n").pastes == ("P(x) \\\n BPF_##x",) or told(
         "#define P(x) B_##x\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from kheaders.c.declaration import KEYWORDS, tags
@@ -114,6 +114,8 @@ class Cutter:
         self._direct: set[str] = set()
         self._roots: dict[str, str] = {}
         self._brought: dict[int, bytearray] = {}
+        self._renames: dict[str, str] = {}
+        """Macros that are no header's, and in force wherever headers are included → what follows the name."""
         self._words: frozenset[str] = frozenset()
         self._pastable: frozenset[str] = frozenset()
 
@@ -241,21 +243,36 @@ class Cutter:
         doubt = overrides.doubt(blob, early, force, always, after, (self._decls, self._macros))
         changed = {name: number for name, number in force.items() if overrides.differs(blob, name, early[name], number)}
         doubt = doubt or default_macros.doubt(blob, changed, after, self._definition, self._decls)
-        return late, doubt or self._renamed(early, after)
+        return late, doubt or self._renamed(program, early, after, force)
 
-    def _renamed(self, early: overrides.Early, after: Mapping[str, bytes]) -> str:
-        """Why the text of declarations may be another for the program: it makes macros of names that they have."""
-        bodies = {name: {body.strip() for body in found if body is not None} - {name} for name, found in early.items()}
-        names = sorted(name.encode() for name, found in bodies.items() if found)
-        if not names:
+    def _renamed(
+        self, program: Program, early: overrides.Early, after: Mapping[str, bytes], headers: Container[str]
+    ) -> str:
+        """Why the text of declarations may be another for the program: it makes macros of names that they have.
+
+        Where it does so in any case, and none of the *headers* does, its macros can be applied to the text as it is.
+        """
+        found = []
+        for name, bodies in early.items():
+            others = [body for body in bodies if body is not None and body.strip() != name]
+            if others:
+                # the name of a function-like macro alone is none of it (C11 6.10.3)
+                called = all(body.startswith("(") for body in others)
+                found.append(re.escape(name.encode()) + rb"(?=\s*\()" * called)
+        if not found:
             return ""
-        pattern = re.compile(rb"\b(?:%s)\b" % b"|".join(map(re.escape, names)))
+        pattern = re.compile(rb"\b(?:%s)(?!\w)" % b"|".join(sorted(found)))
         for number in sorted(self._decls):
-            for name in {found.decode() for found in pattern.findall(self._blob.declaration(number))}:
+            for name in {one.decode() for one in pattern.findall(self._blob.declaration(number))}:
                 if not after[name][self._decl_files[number]]:
                     continue
+                made, *rest = early[name]
+                sure = not rest and name in program.settled and not program.since[name]
+                if made is not None and sure and name not in headers:
+                    self._renames[name] = made
+                    continue
                 path, line = self._blob.place("decl", number)
-                return f"the program defines {name} before it includes {path}, whose line {line} has that name"
+                return f"the program may define {name} before it includes {path}, whose line {line} has that name"
         return ""
 
     def _not_yet(self, program: Program) -> dict[str, int]:
@@ -512,4 +529,9 @@ class Cutter:
         keywords.update((tag, word) for text in (last, macros, declarations) for word, tag in _RECORD.findall(text))
         others = {tag.encode() for tag in program.defined}.union(KEYWORDS, _ENUM.findall(declarations))
         forward = [b"%s %s;\n" % (keywords[tag], tag) for tag in sorted(keywords.keys() - others)]
-        return b"".join([b"/* cut by kheaders */\n", *forward, declarations, macros]), last
+        begin, end = [], []
+        for name, body in sorted(self._renames.items()):
+            between = "" if body.startswith("(") else " "
+            begin.append(f'#pragma push_macro("{name}")\n#undef {name}\n#define {name}{between}{body}\n'.encode())
+            end.append(f'#pragma pop_macro("{name}")\n'.encode())
+        return b"".join([b"/* cut by kheaders */\n", *begin, *forward, declarations, *end, macros]), last
