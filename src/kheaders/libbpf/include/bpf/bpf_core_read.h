@@ -38,30 +38,30 @@ enum bpf_enum_value_kind {
 /* ---- questions about fields, types and enumerators ---- */
 
 /* A null pointer to a type: what the builtins about types look at. */
-#define ___bpf_typeof(type) ((__typeof__(type) *)0)
+#define __kheaders_null(type) ((__typeof__(type) *)0)
 
 /* A field: as an expression, or as a type and the name of a member. */
-#define ___bpf_field_ref1(field) (field)
-#define ___bpf_field_ref2(type, field) (___bpf_typeof(type)->field)
-#define ___bpf_field_ref(args...) ___bpf_apply(___bpf_field_ref, ___bpf_narg(args))(args)
+#define __kheaders_field_1(field) (field)
+#define __kheaders_field_2(type, field) (__kheaders_null(type)->field)
+#define __kheaders_field(args...) __kheaders_glue(__kheaders_field_, __kheaders_count(args))(args)
 
 #define __CORE_RELO(src, field, info) __builtin_preserve_field_info((src)->field, BPF_FIELD_##info)
 
-#define bpf_core_field_exists(field...) __builtin_preserve_field_info(___bpf_field_ref(field), BPF_FIELD_EXISTS)
-#define bpf_core_field_size(field...) __builtin_preserve_field_info(___bpf_field_ref(field), BPF_FIELD_BYTE_SIZE)
-#define bpf_core_field_offset(field...) __builtin_preserve_field_info(___bpf_field_ref(field), BPF_FIELD_BYTE_OFFSET)
+#define bpf_core_field_exists(field...) __builtin_preserve_field_info(__kheaders_field(field), BPF_FIELD_EXISTS)
+#define bpf_core_field_size(field...) __builtin_preserve_field_info(__kheaders_field(field), BPF_FIELD_BYTE_SIZE)
+#define bpf_core_field_offset(field...) __builtin_preserve_field_info(__kheaders_field(field), BPF_FIELD_BYTE_OFFSET)
 
-#define bpf_core_type_id_local(type) __builtin_btf_type_id(*___bpf_typeof(type), BPF_TYPE_ID_LOCAL)
-#define bpf_core_type_id_kernel(type) __builtin_btf_type_id(*___bpf_typeof(type), BPF_TYPE_ID_TARGET)
-#define bpf_core_type_exists(type) __builtin_preserve_type_info(*___bpf_typeof(type), BPF_TYPE_EXISTS)
-#define bpf_core_type_matches(type) __builtin_preserve_type_info(*___bpf_typeof(type), BPF_TYPE_MATCHES)
-#define bpf_core_type_size(type) __builtin_preserve_type_info(*___bpf_typeof(type), BPF_TYPE_SIZE)
+#define bpf_core_type_id_local(type) __builtin_btf_type_id(*__kheaders_null(type), BPF_TYPE_ID_LOCAL)
+#define bpf_core_type_id_kernel(type) __builtin_btf_type_id(*__kheaders_null(type), BPF_TYPE_ID_TARGET)
+#define bpf_core_type_exists(type) __builtin_preserve_type_info(*__kheaders_null(type), BPF_TYPE_EXISTS)
+#define bpf_core_type_matches(type) __builtin_preserve_type_info(*__kheaders_null(type), BPF_TYPE_MATCHES)
+#define bpf_core_type_size(type) __builtin_preserve_type_info(*__kheaders_null(type), BPF_TYPE_SIZE)
 
-#define ___bpf_enumerator(enum_type, enum_value) (*(__typeof__(enum_type) *)enum_value)
+#define __kheaders_enumerator(enum_type, enum_value) (*(__typeof__(enum_type) *)enum_value)
 #define bpf_core_enum_value_exists(enum_type, enum_value) \
-	__builtin_preserve_enum_value(___bpf_enumerator(enum_type, enum_value), BPF_ENUMVAL_EXISTS)
+	__builtin_preserve_enum_value(__kheaders_enumerator(enum_type, enum_value), BPF_ENUMVAL_EXISTS)
 #define bpf_core_enum_value(enum_type, enum_value) \
-	__builtin_preserve_enum_value(___bpf_enumerator(enum_type, enum_value), BPF_ENUMVAL_VALUE)
+	__builtin_preserve_enum_value(__kheaders_enumerator(enum_type, enum_value), BPF_ENUMVAL_VALUE)
 
 /* A pointer that the verifier takes for one to the kernel's type, to be read only (kernel 6.2). */
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
@@ -70,65 +70,68 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 /* ---- reads ---- */
 
 /* Like the helpers, but the address is relocated. */
-#define ___bpf_relocated(src) (const void *)__builtin_preserve_access_index(src)
-#define bpf_core_read(dst, sz, src) bpf_probe_read_kernel(dst, sz, ___bpf_relocated(src))
-#define bpf_core_read_user(dst, sz, src) bpf_probe_read_user(dst, sz, ___bpf_relocated(src))
-#define bpf_core_read_str(dst, sz, src) bpf_probe_read_kernel_str(dst, sz, ___bpf_relocated(src))
-#define bpf_core_read_user_str(dst, sz, src) bpf_probe_read_user_str(dst, sz, ___bpf_relocated(src))
+#define __kheaders_relocated(src) (const void *)__builtin_preserve_access_index(src)
+#define bpf_core_read(dst, sz, src) bpf_probe_read_kernel(dst, sz, __kheaders_relocated(src))
+#define bpf_core_read_user(dst, sz, src) bpf_probe_read_user(dst, sz, __kheaders_relocated(src))
+#define bpf_core_read_str(dst, sz, src) bpf_probe_read_kernel_str(dst, sz, __kheaders_relocated(src))
+#define bpf_core_read_user_str(dst, sz, src) bpf_probe_read_user_str(dst, sz, __kheaders_relocated(src))
 
 /*
  * Macros of this header count and choose under names of their own: the preprocessor expands none within itself, and
  * these are used within arguments and results of bpf_helpers.h's and bpf_tracing.h's.
  */
-#define ___concat(a, b) a##b
-#define ___apply(fn, n) ___concat(fn, n)
-#define ___nth(_0, _1, _2, _3, _4, _5, _6, _7, _8, _9, _10, found, ...) found
-#define ___narg(...) ___nth(_, ##__VA_ARGS__, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define __kheaders_path_paste(left, right) left##right
+#define __kheaders_path_glue(left, right) __kheaders_path_paste(left, right)
+#define __kheaders_after_11(a, b, c, d, e, f, g, h, i, j, k, found, ...) found
+#define __kheaders_path_count(args...) __kheaders_after_11(0, ##args, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, )
 
-/* a->b->c ... of up to ten, and its type without qualifiers where the compiler can take them off */
-#define ___arrow1(a) a
-#define ___arrow2(a, b) a->b
-#define ___arrow3(a, b, ...) ___arrow2(a->b, __VA_ARGS__)
-#define ___arrow4(a, b, ...) ___arrow3(a->b, __VA_ARGS__)
-#define ___arrow5(a, b, ...) ___arrow4(a->b, __VA_ARGS__)
-#define ___arrow6(a, b, ...) ___arrow5(a->b, __VA_ARGS__)
-#define ___arrow7(a, b, ...) ___arrow6(a->b, __VA_ARGS__)
-#define ___arrow8(a, b, ...) ___arrow7(a->b, __VA_ARGS__)
-#define ___arrow9(a, b, ...) ___arrow8(a->b, __VA_ARGS__)
-#define ___arrow10(a, b, ...) ___arrow9(a->b, __VA_ARGS__)
-#define ___arrow(...) ___apply(___arrow, ___narg(__VA_ARGS__))(__VA_ARGS__)
+/*
+ * p->a->b ... of up to ten, and its type without qualifiers where the compiler can take them off. Programs with reads of
+ * their own use both, by libbpf's names.
+ */
+#define __kheaders_path_1(at) at
+#define __kheaders_path_2(at, member) at->member
+#define __kheaders_path_3(at, member, ...) __kheaders_path_2(at->member, __VA_ARGS__)
+#define __kheaders_path_4(at, member, ...) __kheaders_path_3(at->member, __VA_ARGS__)
+#define __kheaders_path_5(at, member, ...) __kheaders_path_4(at->member, __VA_ARGS__)
+#define __kheaders_path_6(at, member, ...) __kheaders_path_5(at->member, __VA_ARGS__)
+#define __kheaders_path_7(at, member, ...) __kheaders_path_6(at->member, __VA_ARGS__)
+#define __kheaders_path_8(at, member, ...) __kheaders_path_7(at->member, __VA_ARGS__)
+#define __kheaders_path_9(at, member, ...) __kheaders_path_8(at->member, __VA_ARGS__)
+#define __kheaders_path_10(at, member, ...) __kheaders_path_9(at->member, __VA_ARGS__)
+#define ___arrow(path...) __kheaders_path_glue(__kheaders_path_, __kheaders_path_count(path))(path)
 #if (defined(__clang__) && __clang_major__ >= 19) || (!defined(__clang__) && __GNUC__ >= 14)
-#define ___type(...) __typeof_unqual__(___arrow(__VA_ARGS__))
+#define ___type(path...) __typeof_unqual__(___arrow(path))
 #else
-#define ___type(...) __typeof__(___arrow(__VA_ARGS__))
+#define ___type(path...) __typeof__(___arrow(path))
 #endif
 
 /*
  * Follows members from pointer to pointer: every read but the last gets the next pointer. "path" is the expression
  * that has the type of the pointer "at", which itself is untyped after the first read.
  */
-#define ___walk1(last, next, dst, path, at, a) last((void *)(dst), sizeof(*(dst)), &((__typeof__(path))(at))->a);
-#define ___walk2(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk1(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk3(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk2(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk4(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk3(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk5(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk4(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk6(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk5(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk7(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk6(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk8(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk7(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk9(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk8(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___step(next, path, at, a) next((void *)&___at, sizeof(___at), &((__typeof__(path))(at))->a);
-#define ___walk(last, next, dst, src, ...) \
+#define __kheaders_walk_1(last, next, dst, path, at, a) last((void *)(dst), sizeof(*(dst)), &((__typeof__(path))(at))->a);
+#define __kheaders_walk_2(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) __kheaders_walk_1(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_3(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) __kheaders_walk_2(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_4(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) __kheaders_walk_3(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_5(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) __kheaders_walk_4(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_6(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) __kheaders_walk_5(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_7(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) __kheaders_walk_6(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_8(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) __kheaders_walk_7(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_9(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) __kheaders_walk_8(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_step(next, path, at, a) next((void *)&___at, sizeof(___at), &((__typeof__(path))(at))->a);
+#define __kheaders_walk(last, next, dst, src, ...) \
 	({ \
 		const void *___at __attribute__((__unused__)); \
-		___apply(___walk, ___narg(__VA_ARGS__))(last, next, dst, src, src, __VA_ARGS__) \
+		__kheaders_path_glue(__kheaders_walk_, __kheaders_path_count(__VA_ARGS__))(last, next, dst, src, src, __VA_ARGS__) \
 	})
 
 /*
@@ -136,33 +139,33 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
  * a string. _USER_ reads the memory of user space; PROBE is without relocations, for types that are not the kernel's.
  */
 #define BPF_CORE_READ_INTO(dst, src, a, ...) \
-	___walk(bpf_core_read, bpf_core_read, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_core_read, bpf_core_read, dst, (src), a, ##__VA_ARGS__)
 #define BPF_CORE_READ_USER_INTO(dst, src, a, ...) \
-	___walk(bpf_core_read_user, bpf_core_read_user, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_core_read_user, bpf_core_read_user, dst, (src), a, ##__VA_ARGS__)
 #define BPF_PROBE_READ_INTO(dst, src, a, ...) \
-	___walk(bpf_probe_read_kernel, bpf_probe_read_kernel, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_probe_read_kernel, bpf_probe_read_kernel, dst, (src), a, ##__VA_ARGS__)
 #define BPF_PROBE_READ_USER_INTO(dst, src, a, ...) \
-	___walk(bpf_probe_read_user, bpf_probe_read_user, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_probe_read_user, bpf_probe_read_user, dst, (src), a, ##__VA_ARGS__)
 #define BPF_CORE_READ_STR_INTO(dst, src, a, ...) \
-	___walk(bpf_core_read_str, bpf_core_read, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_core_read_str, bpf_core_read, dst, (src), a, ##__VA_ARGS__)
 #define BPF_CORE_READ_USER_STR_INTO(dst, src, a, ...) \
-	___walk(bpf_core_read_user_str, bpf_core_read_user, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_core_read_user_str, bpf_core_read_user, dst, (src), a, ##__VA_ARGS__)
 #define BPF_PROBE_READ_STR_INTO(dst, src, a, ...) \
-	___walk(bpf_probe_read_kernel_str, bpf_probe_read_kernel, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_probe_read_kernel_str, bpf_probe_read_kernel, dst, (src), a, ##__VA_ARGS__)
 #define BPF_PROBE_READ_USER_STR_INTO(dst, src, a, ...) \
-	___walk(bpf_probe_read_user_str, bpf_probe_read_user, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_probe_read_user_str, bpf_probe_read_user, dst, (src), a, ##__VA_ARGS__)
 
 /* The same, with what was read as the value. */
-#define ___got(into, src, a, ...) \
+#define __kheaders_got(into, src, a, ...) \
 	({ \
 		___type((src), a, ##__VA_ARGS__) ___value; \
 		into(&___value, src, a, ##__VA_ARGS__); \
 		___value; \
 	})
-#define BPF_CORE_READ(src, a, ...) ___got(BPF_CORE_READ_INTO, src, a, ##__VA_ARGS__)
-#define BPF_CORE_READ_USER(src, a, ...) ___got(BPF_CORE_READ_USER_INTO, src, a, ##__VA_ARGS__)
-#define BPF_PROBE_READ(src, a, ...) ___got(BPF_PROBE_READ_INTO, src, a, ##__VA_ARGS__)
-#define BPF_PROBE_READ_USER(src, a, ...) ___got(BPF_PROBE_READ_USER_INTO, src, a, ##__VA_ARGS__)
+#define BPF_CORE_READ(src, a, ...) __kheaders_got(BPF_CORE_READ_INTO, src, a, ##__VA_ARGS__)
+#define BPF_CORE_READ_USER(src, a, ...) __kheaders_got(BPF_CORE_READ_USER_INTO, src, a, ##__VA_ARGS__)
+#define BPF_PROBE_READ(src, a, ...) __kheaders_got(BPF_PROBE_READ_INTO, src, a, ##__VA_ARGS__)
+#define BPF_PROBE_READ_USER(src, a, ...) __kheaders_got(BPF_PROBE_READ_USER_INTO, src, a, ##__VA_ARGS__)
 
 /* ---- bit fields ---- */
 
@@ -170,7 +173,7 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
  * A bit field lies somewhere in a word of 1, 2, 4 or 8 bytes, whose place and size the loader tells. As 64 bits, it is
  * had by a shift to the left, which takes off what lies above it, and one to the right.
  */
-#define ___bpf_shifted(s, field, word) \
+#define __kheaders_shifted(s, field, word) \
 	({ \
 		unsigned long long ___bits = (word) << __CORE_RELO(s, field, LSHIFT_U64); \
 		if (__CORE_RELO(s, field, SIGNED)) \
@@ -197,7 +200,7 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 	({ \
 		unsigned long long ___word = 0; \
 		__CORE_BITFIELD_PROBE_READ(&___word, s, field); \
-		___bpf_shifted(s, field, ___word); \
+		__kheaders_shifted(s, field, ___word); \
 	})
 
 /* A field of what the program may access itself. */
@@ -223,7 +226,7 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 			___word = 0; \
 			break; \
 		} \
-		___bpf_shifted(s, field, ___word); \
+		__kheaders_shifted(s, field, ___word); \
 	})
 
 #define BPF_CORE_WRITE_BITFIELD(s, field, new_val) \
