@@ -62,7 +62,7 @@
 #define __uint(name, val) int (*name)[val]
 #define __type(name, val) __typeof__(val) *name
 #define __array(name, val) __typeof__(val) *name[]
-#define __ulong(name, val) enum { __kheaders_glue(__unique_value, __COUNTER__) = val } name
+#define __ulong(name, val) enum { __kheaders_paste(__unique_value, __COUNTER__) = val } name
 
 /* Values of the member "pinning" of a map. */
 enum libbpf_pin_type {
