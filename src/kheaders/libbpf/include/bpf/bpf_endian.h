@@ -48,8 +48,8 @@
 #define __bpf_constant_be64_to_cpu(x) __bpf_constant_cpu_to_be64(x)
 
 /*
- * What programs use. The builtins would do alone; but arithmetic that may turn out to be constant counts while a compiler
- * judges whether to unroll a loop, so only with it the instructions are those that libbpf's header gives.
+ * What programs use. The builtins would do alone; but arithmetic that may turn out to be constant counts while a
+ * compiler judges whether to unroll a loop, so only with it the instructions are those that libbpf's header gives.
  */
 #define bpf_htons(x) (__builtin_constant_p(x) ? __bpf_constant_htons(x) : __bpf_htons(x))
 #define bpf_ntohs(x) (__builtin_constant_p(x) ? __bpf_constant_ntohs(x) : __bpf_ntohs(x))

@@ -78,14 +78,13 @@ enum libbpf_tristate {
 };
 
 /* The section of a program or variable, which says what it is, and keeps it though nothing refers to it. */
-#if defined(__clang__)
-#define SEC(name) \
-	_Pragma("GCC diagnostic push") \
-	_Pragma("GCC diagnostic ignored \"-Wignored-attributes\"") \
-	__attribute__((__section__(name), __used__)) \
-	_Pragma("GCC diagnostic pop")
+#define __kheaders_kept_in(section) __attribute__((__section__(section), __used__))
+#if defined(__clang__) /* warns of "used" on a declaration that is no definition */
+#define SEC(section) \
+	_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wignored-attributes\"") \
+	__kheaders_kept_in(section) _Pragma("GCC diagnostic pop")
 #else
-#define SEC(name) __attribute__((__section__(name), __used__))
+#define SEC(section) __kheaders_kept_in(section)
 #endif
 
 /* Spelt as in the kernel, whose definitions may come before or after. */
@@ -125,13 +124,11 @@ enum libbpf_tristate {
 
 /* Whether the kernel has a symbol, which must be declared __ksym and __weak, or the compiler takes it for granted. */
 #if defined(__clang__)
-#define bpf_ksym_exists(sym) \
-	({ \
-		_Static_assert(!__builtin_constant_p(!!sym), #sym " should be marked as __weak"); \
-		!!sym; \
-	})
+#define __kheaders_must_be_weak(symbol) \
+	_Static_assert(!__builtin_constant_p(!!symbol), "bpf_ksym_exists: declare " #symbol " as __weak")
+#define bpf_ksym_exists(symbol) ({ __kheaders_must_be_weak(symbol); !!symbol; })
 #else
-#define bpf_ksym_exists(sym) (!!sym)
+#define bpf_ksym_exists(symbol) (!!symbol)
 #endif
 
 #ifndef NULL
@@ -139,7 +136,7 @@ enum libbpf_tristate {
 #endif
 
 #ifndef KERNEL_VERSION
-#define KERNEL_VERSION(a, b, c) (((a) << 16) + ((b) << 8) + ((c) > 255 ? 255 : (c)))
+#define KERNEL_VERSION(major, minor, patch) (((major) << 16) + ((minor) << 8) + ((patch) > 255 ? 255 : (patch)))
 #endif
 
 /*
@@ -147,13 +144,9 @@ enum libbpf_tristate {
  * container_of must give what accesses to the record give. Hence definitions of others do not stay.
  */
 #undef offsetof
-#define offsetof(type, member) ((unsigned long)&((type *)0)->member)
+#define offsetof(record, path) ((unsigned long)&((record *)0)->path)
 #undef container_of
-#define container_of(ptr, type, member) \
-	({ \
-		void *__mptr = (void *)(ptr); \
-		((type *)(__mptr - offsetof(type, member))); \
-	})
+#define container_of(inner, record, path) ((record *)((void *)(inner) - offsetof(record, path)))
 
 /* The compiler may move no access to memory across the one, and assume nothing of the variable after the other. */
 #ifndef barrier
@@ -175,15 +168,13 @@ enum libbpf_tristate {
 #if defined(__bpf__) && (!defined(__clang__) || __clang_major__ >= 8)
 static __always_inline void bpf_tail_call_static(void *ctx, const void *map, const __u32 slot)
 {
-	if (!__builtin_constant_p(slot))
+	if (__builtin_constant_p(slot))
+		__asm__ __volatile__("r1 = %0; r2 = %1; r3 = %2; call 12"
+				     : /* what a call leaves undefined */
+				     : "r"(ctx), "r"(map), "i"(slot)
+				     : "r0", "r1", "r2", "r3", "r4", "r5");
+	else
 		__bpf_unreachable();
-	__asm__ __volatile__("r1 = %[ctx]\n\t"
-			     "r2 = %[map]\n\t"
-			     "r3 = %[slot]\n\t"
-			     "call 12"
-			     :
-			     : [ctx] "r"(ctx), [map] "r"(map), [slot] "i"(slot)
-			     : "r0", "r1", "r2", "r3", "r4", "r5");
 }
 #endif
 
@@ -206,25 +197,25 @@ static __always_inline void bpf_tail_call_static(void *ctx, const void *map, con
 	})
 
 /* Formatted output of an iterator, into memory, into a stream of the program, into the kernel's trace. */
-#define BPF_SEQ_PRINTF(seq, fmt, args...) \
-	__kheaders_formatted(bpf_seq_printf(seq, ___fmt, sizeof(___fmt), ___param, sizeof(___param)), fmt, ##args)
-#define BPF_SNPRINTF(out, out_size, fmt, args...) \
-	__kheaders_formatted(bpf_snprintf(out, out_size, ___fmt, ___param, sizeof(___param)), fmt, ##args)
-#define bpf_stream_printk(stream_id, fmt, args...) \
-	__kheaders_formatted(bpf_stream_vprintk(stream_id, ___fmt, ___param, sizeof(___param)), fmt, ##args)
-#define __bpf_vprintk(fmt, args...) \
-	__kheaders_formatted(bpf_trace_vprintk(___fmt, sizeof(___fmt), ___param, sizeof(___param)), fmt, ##args)
+#define BPF_SEQ_PRINTF(seq, format, args...) \
+	__kheaders_formatted(bpf_seq_printf(seq, ___fmt, sizeof(___fmt), ___param, sizeof(___param)), format, ##args)
+#define BPF_SNPRINTF(to, size, format, args...) \
+	__kheaders_formatted(bpf_snprintf(to, size, ___fmt, ___param, sizeof(___param)), format, ##args)
+#define bpf_stream_printk(stream, format, args...) \
+	__kheaders_formatted(bpf_stream_vprintk(stream, ___fmt, ___param, sizeof(___param)), format, ##args)
+#define __bpf_vprintk(format, args...) \
+	__kheaders_formatted(bpf_trace_vprintk(___fmt, sizeof(___fmt), ___param, sizeof(___param)), format, ##args)
 
-/* Kernels before 5.2 have no global data; there the format lies on the stack. */
-#ifdef BPF_NO_GLOBAL_DATA
-#define BPF_PRINTK_FMT_MOD
+/* Kernels before 5.2 have no global data: a program that defines BPF_NO_GLOBAL_DATA has the format on its stack. */
+#if defined(BPF_NO_GLOBAL_DATA)
+#define __kheaders_format_kept
 #else
-#define BPF_PRINTK_FMT_MOD static const
+#define __kheaders_format_kept static const
 #endif
-#define __bpf_printk(fmt, ...) \
+#define __bpf_printk(format, args...) \
 	({ \
-		BPF_PRINTK_FMT_MOD char ____fmt[] = fmt; \
-		bpf_trace_printk(____fmt, sizeof(____fmt), ##__VA_ARGS__); \
+		__kheaders_format_kept char ____fmt[] = format; \
+		bpf_trace_printk(____fmt, sizeof(____fmt), ##args); \
 	})
 
 /* A helper takes five arguments, two of them for the format: more than three need an array (kernel 5.16). */

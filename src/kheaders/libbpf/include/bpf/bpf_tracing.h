@@ -309,10 +309,10 @@ struct pt_regs___s390 {
 #define __kheaders_reinterpreted(type, count, words...) \
 	({ \
 		union { \
-			__kheaders_word(type) words_of[count]; \
-			type whole; \
-		} ___argument = { .words_of = { words } }; \
-		___argument.whole; \
+			__kheaders_word(type) ___words[count]; \
+			type ___whole; \
+		} ___argument = { .___words = { words } }; \
+		___argument.___whole; \
 	})
 #define __kheaders_record(at, type, arg) \
 	, __builtin_choose_expr(sizeof(type) == 16, __kheaders_reinterpreted(type, 2, ctx[at], ctx[(at) + 1]), \
