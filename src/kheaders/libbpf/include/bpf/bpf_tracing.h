@@ -229,8 +229,9 @@ struct pt_regs___s390 {
 #define PT_REGS_PARM6_CORE_SYSCALL(x) __kheaders_passed(x, __kheaders_register_core, __kheaders_as, 6)
 #define PT_REGS_PARM7_CORE_SYSCALL(x) __kheaders_passed(x, __kheaders_register_core, __kheaders_as, 7)
 
-/* The registers of a system call, in a probe of the function that does it. */
-#if defined(__kheaders_in_place)
+/* The registers of a system call, in a probe of the function that does it; a program's own macro stays. */
+#if defined(PT_REGS_SYSCALL_REGS)
+#elif defined(__kheaders_in_place)
 #define PT_REGS_SYSCALL_REGS(context) (context)
 #else
 #define PT_REGS_SYSCALL_REGS(context) ((struct pt_regs *)PT_REGS_PARM1(context))
