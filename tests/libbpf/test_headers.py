@@ -154,7 +154,7 @@ def test_without_an_architecture_the_error_says_what_to_define() -> None:
     argv = clangs()[0].argv
     done = compiled(argv, programs.text(), includes=[OURS])
     assert isinstance(done, str)
-    assert "Must specify a BPF target arch via __TARGET_ARCH_xxx" in done
+    assert "which architecture's registers? define __TARGET_ARCH_x86 or another" in done
     lines = refused_lines(argv, programs.text(), includes=[OURS])
     assert programs.names(lines) == programs.lines.keys() - {"kprobe0", "kretprobe0"}
 

@@ -38,30 +38,32 @@ enum bpf_enum_value_kind {
 /* ---- questions about fields, types and enumerators ---- */
 
 /* A null pointer to a type: what the builtins about types look at. */
-#define ___bpf_typeof(type) ((__typeof__(type) *)0)
+#define __kheaders_null(type) ((__typeof__(type) *)0)
 
 /* A field: as an expression, or as a type and the name of a member. */
-#define ___bpf_field_ref1(field) (field)
-#define ___bpf_field_ref2(type, field) (___bpf_typeof(type)->field)
-#define ___bpf_field_ref(args...) ___bpf_apply(___bpf_field_ref, ___bpf_narg(args))(args)
+#define __kheaders_field_1(field) (field)
+#define __kheaders_field_2(type, field) (__kheaders_null(type)->field)
+#define __kheaders_field(args...) __kheaders_glue(__kheaders_field_, __kheaders_count(args))(args)
 
-#define __CORE_RELO(src, field, info) __builtin_preserve_field_info((src)->field, BPF_FIELD_##info)
+/* A property of a member of what a pointer points to. */
+#define __kheaders_about(pointer, member, property) \
+	__builtin_preserve_field_info((pointer)->member, BPF_FIELD_##property)
 
-#define bpf_core_field_exists(field...) __builtin_preserve_field_info(___bpf_field_ref(field), BPF_FIELD_EXISTS)
-#define bpf_core_field_size(field...) __builtin_preserve_field_info(___bpf_field_ref(field), BPF_FIELD_BYTE_SIZE)
-#define bpf_core_field_offset(field...) __builtin_preserve_field_info(___bpf_field_ref(field), BPF_FIELD_BYTE_OFFSET)
+#define bpf_core_field_exists(field...) __builtin_preserve_field_info(__kheaders_field(field), BPF_FIELD_EXISTS)
+#define bpf_core_field_size(field...) __builtin_preserve_field_info(__kheaders_field(field), BPF_FIELD_BYTE_SIZE)
+#define bpf_core_field_offset(field...) __builtin_preserve_field_info(__kheaders_field(field), BPF_FIELD_BYTE_OFFSET)
 
-#define bpf_core_type_id_local(type) __builtin_btf_type_id(*___bpf_typeof(type), BPF_TYPE_ID_LOCAL)
-#define bpf_core_type_id_kernel(type) __builtin_btf_type_id(*___bpf_typeof(type), BPF_TYPE_ID_TARGET)
-#define bpf_core_type_exists(type) __builtin_preserve_type_info(*___bpf_typeof(type), BPF_TYPE_EXISTS)
-#define bpf_core_type_matches(type) __builtin_preserve_type_info(*___bpf_typeof(type), BPF_TYPE_MATCHES)
-#define bpf_core_type_size(type) __builtin_preserve_type_info(*___bpf_typeof(type), BPF_TYPE_SIZE)
+#define bpf_core_type_id_local(type) __builtin_btf_type_id(*__kheaders_null(type), BPF_TYPE_ID_LOCAL)
+#define bpf_core_type_id_kernel(type) __builtin_btf_type_id(*__kheaders_null(type), BPF_TYPE_ID_TARGET)
+#define bpf_core_type_exists(type) __builtin_preserve_type_info(*__kheaders_null(type), BPF_TYPE_EXISTS)
+#define bpf_core_type_matches(type) __builtin_preserve_type_info(*__kheaders_null(type), BPF_TYPE_MATCHES)
+#define bpf_core_type_size(type) __builtin_preserve_type_info(*__kheaders_null(type), BPF_TYPE_SIZE)
 
-#define ___bpf_enumerator(enum_type, enum_value) (*(__typeof__(enum_type) *)enum_value)
-#define bpf_core_enum_value_exists(enum_type, enum_value) \
-	__builtin_preserve_enum_value(___bpf_enumerator(enum_type, enum_value), BPF_ENUMVAL_EXISTS)
-#define bpf_core_enum_value(enum_type, enum_value) \
-	__builtin_preserve_enum_value(___bpf_enumerator(enum_type, enum_value), BPF_ENUMVAL_VALUE)
+#define __kheaders_enumerator(type, enumerator) (*(__typeof__(type) *)enumerator)
+#define bpf_core_enum_value_exists(type, enumerator) \
+	__builtin_preserve_enum_value(__kheaders_enumerator(type, enumerator), BPF_ENUMVAL_EXISTS)
+#define bpf_core_enum_value(type, enumerator) \
+	__builtin_preserve_enum_value(__kheaders_enumerator(type, enumerator), BPF_ENUMVAL_VALUE)
 
 /* A pointer that the verifier takes for one to the kernel's type, to be read only (kernel 6.2). */
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
@@ -70,65 +72,77 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 /* ---- reads ---- */
 
 /* Like the helpers, but the address is relocated. */
-#define ___bpf_relocated(src) (const void *)__builtin_preserve_access_index(src)
-#define bpf_core_read(dst, sz, src) bpf_probe_read_kernel(dst, sz, ___bpf_relocated(src))
-#define bpf_core_read_user(dst, sz, src) bpf_probe_read_user(dst, sz, ___bpf_relocated(src))
-#define bpf_core_read_str(dst, sz, src) bpf_probe_read_kernel_str(dst, sz, ___bpf_relocated(src))
-#define bpf_core_read_user_str(dst, sz, src) bpf_probe_read_user_str(dst, sz, ___bpf_relocated(src))
+#define __kheaders_relocated(src) (const void *)__builtin_preserve_access_index(src)
+#define bpf_core_read(dst, sz, src) bpf_probe_read_kernel(dst, sz, __kheaders_relocated(src))
+#define bpf_core_read_user(dst, sz, src) bpf_probe_read_user(dst, sz, __kheaders_relocated(src))
+#define bpf_core_read_str(dst, sz, src) bpf_probe_read_kernel_str(dst, sz, __kheaders_relocated(src))
+#define bpf_core_read_user_str(dst, sz, src) bpf_probe_read_user_str(dst, sz, __kheaders_relocated(src))
 
 /*
  * Macros of this header count and choose under names of their own: the preprocessor expands none within itself, and
  * these are used within arguments and results of bpf_helpers.h's and bpf_tracing.h's.
  */
-#define ___concat(a, b) a##b
-#define ___apply(fn, n) ___concat(fn, n)
-#define ___nth(_0, _1, _2, _3, _4, _5, _6, _7, _8, _9, _10, found, ...) found
-#define ___narg(...) ___nth(_, ##__VA_ARGS__, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define __kheaders_path_paste(left, right) left##right
+#define __kheaders_path_glue(left, right) __kheaders_path_paste(left, right)
+#define __kheaders_after_11(a, b, c, d, e, f, g, h, i, j, k, found, ...) found
+#define __kheaders_path_count(args...) __kheaders_after_11(0, ##args, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, )
 
-/* a->b->c ... of up to ten, and its type without qualifiers where the compiler can take them off */
-#define ___arrow1(a) a
-#define ___arrow2(a, b) a->b
-#define ___arrow3(a, b, ...) ___arrow2(a->b, __VA_ARGS__)
-#define ___arrow4(a, b, ...) ___arrow3(a->b, __VA_ARGS__)
-#define ___arrow5(a, b, ...) ___arrow4(a->b, __VA_ARGS__)
-#define ___arrow6(a, b, ...) ___arrow5(a->b, __VA_ARGS__)
-#define ___arrow7(a, b, ...) ___arrow6(a->b, __VA_ARGS__)
-#define ___arrow8(a, b, ...) ___arrow7(a->b, __VA_ARGS__)
-#define ___arrow9(a, b, ...) ___arrow8(a->b, __VA_ARGS__)
-#define ___arrow10(a, b, ...) ___arrow9(a->b, __VA_ARGS__)
-#define ___arrow(...) ___apply(___arrow, ___narg(__VA_ARGS__))(__VA_ARGS__)
+/*
+ * p->a->b ... of up to ten, and its type without qualifiers where the compiler can take them off. Programs with reads
+ * of their own use both, by libbpf's names.
+ */
+#define __kheaders_path_1(at) at
+#define __kheaders_path_2(at, member) at->member
+#define __kheaders_path_3(at, member, ...) __kheaders_path_2(at->member, __VA_ARGS__)
+#define __kheaders_path_4(at, member, ...) __kheaders_path_3(at->member, __VA_ARGS__)
+#define __kheaders_path_5(at, member, ...) __kheaders_path_4(at->member, __VA_ARGS__)
+#define __kheaders_path_6(at, member, ...) __kheaders_path_5(at->member, __VA_ARGS__)
+#define __kheaders_path_7(at, member, ...) __kheaders_path_6(at->member, __VA_ARGS__)
+#define __kheaders_path_8(at, member, ...) __kheaders_path_7(at->member, __VA_ARGS__)
+#define __kheaders_path_9(at, member, ...) __kheaders_path_8(at->member, __VA_ARGS__)
+#define __kheaders_path_10(at, member, ...) __kheaders_path_9(at->member, __VA_ARGS__)
+#define ___arrow(path...) __kheaders_path_glue(__kheaders_path_, __kheaders_path_count(path))(path)
 #if (defined(__clang__) && __clang_major__ >= 19) || (!defined(__clang__) && __GNUC__ >= 14)
-#define ___type(...) __typeof_unqual__(___arrow(__VA_ARGS__))
+#define ___type(path...) __typeof_unqual__(___arrow(path))
 #else
-#define ___type(...) __typeof__(___arrow(__VA_ARGS__))
+#define ___type(path...) __typeof__(___arrow(path))
 #endif
 
 /*
  * Follows members from pointer to pointer: every read but the last gets the next pointer. "path" is the expression
  * that has the type of the pointer "at", which itself is untyped after the first read.
  */
-#define ___walk1(last, next, dst, path, at, a) last((void *)(dst), sizeof(*(dst)), &((__typeof__(path))(at))->a);
-#define ___walk2(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk1(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk3(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk2(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk4(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk3(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk5(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk4(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk6(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk5(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk7(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk6(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk8(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk7(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___walk9(last, next, dst, path, at, a, ...) \
-	___step(next, path, at, a) ___walk8(last, next, dst, path->a, ___at, __VA_ARGS__)
-#define ___step(next, path, at, a) next((void *)&___at, sizeof(___at), &((__typeof__(path))(at))->a);
-#define ___walk(last, next, dst, src, ...) \
+#define __kheaders_walk_1(last, next, dst, path, at, a) \
+	last((void *)(dst), sizeof(*(dst)), &((__typeof__(path))(at))->a);
+#define __kheaders_walk_2(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) \
+	__kheaders_walk_1(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_3(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) \
+	__kheaders_walk_2(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_4(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) \
+	__kheaders_walk_3(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_5(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) \
+	__kheaders_walk_4(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_6(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) \
+	__kheaders_walk_5(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_7(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) \
+	__kheaders_walk_6(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_8(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) \
+	__kheaders_walk_7(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_walk_9(last, next, dst, path, at, a, ...) \
+	__kheaders_step(next, path, at, a) \
+	__kheaders_walk_8(last, next, dst, path->a, ___at, __VA_ARGS__)
+#define __kheaders_step(next, path, at, a) next((void *)&___at, sizeof(___at), &((__typeof__(path))(at))->a);
+#define __kheaders_walk(last, next, dst, src, ...) \
 	({ \
 		const void *___at __attribute__((__unused__)); \
-		___apply(___walk, ___narg(__VA_ARGS__))(last, next, dst, src, src, __VA_ARGS__) \
+		__kheaders_path_glue(__kheaders_walk_, __kheaders_path_count(__VA_ARGS__))(last, next, dst, src, src, __VA_ARGS__) \
 	})
 
 /*
@@ -136,33 +150,33 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
  * a string. _USER_ reads the memory of user space; PROBE is without relocations, for types that are not the kernel's.
  */
 #define BPF_CORE_READ_INTO(dst, src, a, ...) \
-	___walk(bpf_core_read, bpf_core_read, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_core_read, bpf_core_read, dst, (src), a, ##__VA_ARGS__)
 #define BPF_CORE_READ_USER_INTO(dst, src, a, ...) \
-	___walk(bpf_core_read_user, bpf_core_read_user, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_core_read_user, bpf_core_read_user, dst, (src), a, ##__VA_ARGS__)
 #define BPF_PROBE_READ_INTO(dst, src, a, ...) \
-	___walk(bpf_probe_read_kernel, bpf_probe_read_kernel, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_probe_read_kernel, bpf_probe_read_kernel, dst, (src), a, ##__VA_ARGS__)
 #define BPF_PROBE_READ_USER_INTO(dst, src, a, ...) \
-	___walk(bpf_probe_read_user, bpf_probe_read_user, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_probe_read_user, bpf_probe_read_user, dst, (src), a, ##__VA_ARGS__)
 #define BPF_CORE_READ_STR_INTO(dst, src, a, ...) \
-	___walk(bpf_core_read_str, bpf_core_read, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_core_read_str, bpf_core_read, dst, (src), a, ##__VA_ARGS__)
 #define BPF_CORE_READ_USER_STR_INTO(dst, src, a, ...) \
-	___walk(bpf_core_read_user_str, bpf_core_read_user, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_core_read_user_str, bpf_core_read_user, dst, (src), a, ##__VA_ARGS__)
 #define BPF_PROBE_READ_STR_INTO(dst, src, a, ...) \
-	___walk(bpf_probe_read_kernel_str, bpf_probe_read_kernel, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_probe_read_kernel_str, bpf_probe_read_kernel, dst, (src), a, ##__VA_ARGS__)
 #define BPF_PROBE_READ_USER_STR_INTO(dst, src, a, ...) \
-	___walk(bpf_probe_read_user_str, bpf_probe_read_user, dst, (src), a, ##__VA_ARGS__)
+	__kheaders_walk(bpf_probe_read_user_str, bpf_probe_read_user, dst, (src), a, ##__VA_ARGS__)
 
 /* The same, with what was read as the value. */
-#define ___got(into, src, a, ...) \
+#define __kheaders_got(into, src, a, ...) \
 	({ \
 		___type((src), a, ##__VA_ARGS__) ___value; \
 		into(&___value, src, a, ##__VA_ARGS__); \
 		___value; \
 	})
-#define BPF_CORE_READ(src, a, ...) ___got(BPF_CORE_READ_INTO, src, a, ##__VA_ARGS__)
-#define BPF_CORE_READ_USER(src, a, ...) ___got(BPF_CORE_READ_USER_INTO, src, a, ##__VA_ARGS__)
-#define BPF_PROBE_READ(src, a, ...) ___got(BPF_PROBE_READ_INTO, src, a, ##__VA_ARGS__)
-#define BPF_PROBE_READ_USER(src, a, ...) ___got(BPF_PROBE_READ_USER_INTO, src, a, ##__VA_ARGS__)
+#define BPF_CORE_READ(src, a, ...) __kheaders_got(BPF_CORE_READ_INTO, src, a, ##__VA_ARGS__)
+#define BPF_CORE_READ_USER(src, a, ...) __kheaders_got(BPF_CORE_READ_USER_INTO, src, a, ##__VA_ARGS__)
+#define BPF_PROBE_READ(src, a, ...) __kheaders_got(BPF_PROBE_READ_INTO, src, a, ##__VA_ARGS__)
+#define BPF_PROBE_READ_USER(src, a, ...) __kheaders_got(BPF_PROBE_READ_USER_INTO, src, a, ##__VA_ARGS__)
 
 /* ---- bit fields ---- */
 
@@ -170,101 +184,68 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
  * A bit field lies somewhere in a word of 1, 2, 4 or 8 bytes, whose place and size the loader tells. As 64 bits, it is
  * had by a shift to the left, which takes off what lies above it, and one to the right.
  */
-#define ___bpf_shifted(s, field, word) \
+#define __kheaders_shifted(record, member, word) \
 	({ \
-		unsigned long long ___bits = (word) << __CORE_RELO(s, field, LSHIFT_U64); \
-		if (__CORE_RELO(s, field, SIGNED)) \
-			___bits = ((long long)___bits) >> __CORE_RELO(s, field, RSHIFT_U64); \
-		else \
-			___bits = ___bits >> __CORE_RELO(s, field, RSHIFT_U64); \
-		___bits; \
+		unsigned long long ___bits = (word) << __kheaders_about(record, member, LSHIFT_U64); \
+		__kheaders_about(record, member, SIGNED) \
+			? (unsigned long long)((long long)___bits >> __kheaders_about(record, member, RSHIFT_U64)) \
+			: ___bits >> __kheaders_about(record, member, RSHIFT_U64); \
 	})
 
-/* Reads the word into the low bytes of 64 bits. */
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define __CORE_BITFIELD_PROBE_READ(dst, src, fld) \
-	bpf_probe_read_kernel((void *)dst, __CORE_RELO(src, fld, BYTE_SIZE), \
-			      (const void *)src + __CORE_RELO(src, fld, BYTE_OFFSET))
+/* Where the word lies, and where it begins among the 8 bytes of an integer that has its value. */
+#define __kheaders_word_at(record, member) ((void *)(record) + __kheaders_about(record, member, BYTE_OFFSET))
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define __kheaders_low_bytes(integer, size) ((void *)(integer) + (8 - (size)))
 #else
-#define __CORE_BITFIELD_PROBE_READ(dst, src, fld) \
-	bpf_probe_read_kernel((void *)dst + (8 - __CORE_RELO(src, fld, BYTE_SIZE)), \
-			      __CORE_RELO(src, fld, BYTE_SIZE), \
-			      (const void *)src + __CORE_RELO(src, fld, BYTE_OFFSET))
+#define __kheaders_low_bytes(integer, size) ((void *)(integer))
 #endif
 
 /* A field of what is read by a helper. */
-#define BPF_CORE_READ_BITFIELD_PROBED(s, field) \
+#define BPF_CORE_READ_BITFIELD_PROBED(record, member) \
 	({ \
 		unsigned long long ___word = 0; \
-		__CORE_BITFIELD_PROBE_READ(&___word, s, field); \
-		___bpf_shifted(s, field, ___word); \
+		bpf_probe_read_kernel(__kheaders_low_bytes(&___word, __kheaders_about(record, member, BYTE_SIZE)), \
+				      __kheaders_about(record, member, BYTE_SIZE), \
+				      __kheaders_word_at(record, member)); \
+		__kheaders_shifted(record, member, ___word); \
 	})
+
+/* The statement for the word of each size, and what is done for a size that none has. */
+#define __kheaders_by_size(size, statement, otherwise) \
+	switch (size) { \
+	case 1: statement(unsigned char); break; \
+	case 2: statement(unsigned short); break; \
+	case 4: statement(unsigned int); break; \
+	case 8: statement(unsigned long long); break; \
+	otherwise \
+	}
+#define __kheaders_load(type) ___word = *(const type *)___p
+#define __kheaders_store_back(type) *(type *)___p = ___word
 
 /* A field of what the program may access itself. */
-#define BPF_CORE_READ_BITFIELD(s, field) \
+#define BPF_CORE_READ_BITFIELD(record, member) \
 	({ \
-		const void *___p = (const void *)s + __CORE_RELO(s, field, BYTE_OFFSET); \
+		const void *___p = __kheaders_word_at(record, member); \
 		unsigned long long ___word; \
 		barrier_var(___p); \
-		switch (__CORE_RELO(s, field, BYTE_SIZE)) { \
-		case 1: \
-			___word = *(const unsigned char *)___p; \
-			break; \
-		case 2: \
-			___word = *(const unsigned short *)___p; \
-			break; \
-		case 4: \
-			___word = *(const unsigned int *)___p; \
-			break; \
-		case 8: \
-			___word = *(const unsigned long long *)___p; \
-			break; \
-		default: \
-			___word = 0; \
-			break; \
-		} \
-		___bpf_shifted(s, field, ___word); \
+		__kheaders_by_size(__kheaders_about(record, member, BYTE_SIZE), __kheaders_load, \
+				   default: ___word = 0; break;) \
+		__kheaders_shifted(record, member, ___word); \
 	})
 
-#define BPF_CORE_WRITE_BITFIELD(s, field, new_val) \
+#define BPF_CORE_WRITE_BITFIELD(record, member, value) \
 	({ \
-		void *___p = (void *)s + __CORE_RELO(s, field, BYTE_OFFSET); \
-		unsigned int ___size = __CORE_RELO(s, field, BYTE_SIZE); \
-		unsigned int ___left = __CORE_RELO(s, field, LSHIFT_U64); \
-		unsigned int ___right = __CORE_RELO(s, field, RSHIFT_U64); \
-		unsigned long long ___mask, ___word, ___new = (new_val); \
+		void *___p = __kheaders_word_at(record, member); \
+		unsigned int ___size = __kheaders_about(record, member, BYTE_SIZE); \
+		unsigned int ___left = __kheaders_about(record, member, LSHIFT_U64); \
+		unsigned int ___right = __kheaders_about(record, member, RSHIFT_U64); \
+		unsigned long long ___mask, ___word, ___new = (value); \
 		unsigned int ___above = ___right - ___left; \
 		barrier_var(___p); \
-		switch (___size) { \
-		case 1: \
-			___word = *(unsigned char *)___p; \
-			break; \
-		case 2: \
-			___word = *(unsigned short *)___p; \
-			break; \
-		case 4: \
-			___word = *(unsigned int *)___p; \
-			break; \
-		case 8: \
-			___word = *(unsigned long long *)___p; \
-			break; \
-		} \
+		__kheaders_by_size(___size, __kheaders_load, ) \
 		___mask = (~0ULL << ___right) >> ___left; \
 		___word = (___word & ~___mask) | ((___new << ___above) & ___mask); \
-		switch (___size) { \
-		case 1: \
-			*(unsigned char *)___p = ___word; \
-			break; \
-		case 2: \
-			*(unsigned short *)___p = ___word; \
-			break; \
-		case 4: \
-			*(unsigned int *)___p = ___word; \
-			break; \
-		case 8: \
-			*(unsigned long long *)___p = ___word; \
-			break; \
-		} \
+		__kheaders_by_size(___size, __kheaders_store_back, ) \
 	})
 
 #endif

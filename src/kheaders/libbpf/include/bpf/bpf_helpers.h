@@ -13,20 +13,46 @@
 #include "bpf_helper_defs.h"
 
 /*
- * Arguments of macros: pasting after expansion, the one after twelve others, their number (0 to 12), and a macro
- * chosen by their number.
+ * Arguments of macros: pasting after expansion, the number of arguments (0 to 12), one of them by its number (from 1
+ * on), and what(number, args...) for each.
  */
-#ifndef ___bpf_concat
-#define ___bpf_concat(a, b) a##b
-#endif
-#ifndef ___bpf_apply
-#define ___bpf_apply(fn, n) ___bpf_concat(fn, n)
-#endif
-#ifndef ___bpf_nth
-#define ___bpf_nth(_0, _1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, found, ...) found
-#endif
+#define __kheaders_paste(left, right) left##right
+#define __kheaders_glue(left, right) __kheaders_paste(left, right)
+#define __kheaders_after_13(a, b, c, d, e, f, g, h, i, j, k, l, m, found, ...) found
+#define __kheaders_count(args...) __kheaders_after_13(0, ##args, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, )
+#define __kheaders_at_1(a, ...) a
+#define __kheaders_at_2(a, b, ...) b
+#define __kheaders_at_3(a, b, c, ...) c
+#define __kheaders_at_4(a, b, c, d, ...) d
+#define __kheaders_at_5(a, b, c, d, e, ...) e
+#define __kheaders_at_6(a, b, c, d, e, f, ...) f
+#define __kheaders_at_7(a, b, c, d, e, f, g, ...) g
+#define __kheaders_at_8(a, b, c, d, e, f, g, h, ...) h
+#define __kheaders_at_9(a, b, c, d, e, f, g, h, i, ...) i
+#define __kheaders_at_10(a, b, c, d, e, f, g, h, i, j, ...) j
+#define __kheaders_at_11(a, b, c, d, e, f, g, h, i, j, k, ...) k
+#define __kheaders_at_12(a, b, c, d, e, f, g, h, i, j, k, l, ...) l
+#define __kheaders_up_to_0(what, args...)
+#define __kheaders_up_to_1(what, args...) what(1, args)
+#define __kheaders_up_to_2(what, args...) __kheaders_up_to_1(what, args) what(2, args)
+#define __kheaders_up_to_3(what, args...) __kheaders_up_to_2(what, args) what(3, args)
+#define __kheaders_up_to_4(what, args...) __kheaders_up_to_3(what, args) what(4, args)
+#define __kheaders_up_to_5(what, args...) __kheaders_up_to_4(what, args) what(5, args)
+#define __kheaders_up_to_6(what, args...) __kheaders_up_to_5(what, args) what(6, args)
+#define __kheaders_up_to_7(what, args...) __kheaders_up_to_6(what, args) what(7, args)
+#define __kheaders_up_to_8(what, args...) __kheaders_up_to_7(what, args) what(8, args)
+#define __kheaders_up_to_9(what, args...) __kheaders_up_to_8(what, args) what(9, args)
+#define __kheaders_up_to_10(what, args...) __kheaders_up_to_9(what, args) what(10, args)
+#define __kheaders_up_to_11(what, args...) __kheaders_up_to_10(what, args) what(11, args)
+#define __kheaders_up_to_12(what, args...) __kheaders_up_to_11(what, args) what(12, args)
+#define __kheaders_for_each(what, args...) \
+	__kheaders_glue(__kheaders_up_to_, __kheaders_count(args))(what, ##args)
+
+/* Names of libbpf's for the first of these, which other headers use (bpf/usdt.bpf.h) or define themselves. */
 #ifndef ___bpf_narg
-#define ___bpf_narg(...) ___bpf_nth(_, ##__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define ___bpf_narg(args...) __kheaders_count(args)
+#define ___bpf_concat(left, right) __kheaders_paste(left, right)
+#define ___bpf_apply(macro, number) __kheaders_glue(macro, number)
 #endif
 
 /*
@@ -36,7 +62,7 @@
 #define __uint(name, val) int (*name)[val]
 #define __type(name, val) __typeof__(val) *name
 #define __array(name, val) __typeof__(val) *name[]
-#define __ulong(name, val) enum { ___bpf_concat(__unique_value, __COUNTER__) = val } name
+#define __ulong(name, val) enum { __kheaders_paste(__unique_value, __COUNTER__) = val } name
 
 /* Values of the member "pinning" of a map. */
 enum libbpf_pin_type {
@@ -52,14 +78,13 @@ enum libbpf_tristate {
 };
 
 /* The section of a program or variable, which says what it is, and keeps it though nothing refers to it. */
-#if defined(__clang__)
-#define SEC(name) \
-	_Pragma("GCC diagnostic push") \
-	_Pragma("GCC diagnostic ignored \"-Wignored-attributes\"") \
-	__attribute__((__section__(name), __used__)) \
-	_Pragma("GCC diagnostic pop")
+#define __kheaders_kept_in(section) __attribute__((__section__(section), __used__))
+#if defined(__clang__) /* warns of "used" on a declaration that is no definition */
+#define SEC(section) \
+	_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wignored-attributes\"") \
+	__kheaders_kept_in(section) _Pragma("GCC diagnostic pop")
 #else
-#define SEC(name) __attribute__((__section__(name), __used__))
+#define SEC(section) __kheaders_kept_in(section)
 #endif
 
 /* Spelt as in the kernel, whose definitions may come before or after. */
@@ -99,13 +124,11 @@ enum libbpf_tristate {
 
 /* Whether the kernel has a symbol, which must be declared __ksym and __weak, or the compiler takes it for granted. */
 #if defined(__clang__)
-#define bpf_ksym_exists(sym) \
-	({ \
-		_Static_assert(!__builtin_constant_p(!!sym), #sym " should be marked as __weak"); \
-		!!sym; \
-	})
+#define __kheaders_must_be_weak(symbol) \
+	_Static_assert(!__builtin_constant_p(!!symbol), "bpf_ksym_exists: declare " #symbol " as __weak")
+#define bpf_ksym_exists(symbol) ({ __kheaders_must_be_weak(symbol); !!symbol; })
 #else
-#define bpf_ksym_exists(sym) (!!sym)
+#define bpf_ksym_exists(symbol) (!!symbol)
 #endif
 
 #ifndef NULL
@@ -113,7 +136,7 @@ enum libbpf_tristate {
 #endif
 
 #ifndef KERNEL_VERSION
-#define KERNEL_VERSION(a, b, c) (((a) << 16) + ((b) << 8) + ((c) > 255 ? 255 : (c)))
+#define KERNEL_VERSION(major, minor, patch) (((major) << 16) + ((minor) << 8) + ((patch) > 255 ? 255 : (patch)))
 #endif
 
 /*
@@ -121,13 +144,9 @@ enum libbpf_tristate {
  * container_of must give what accesses to the record give. Hence definitions of others do not stay.
  */
 #undef offsetof
-#define offsetof(type, member) ((unsigned long)&((type *)0)->member)
+#define offsetof(record, path) ((unsigned long)&((record *)0)->path)
 #undef container_of
-#define container_of(ptr, type, member) \
-	({ \
-		void *__mptr = (void *)(ptr); \
-		((type *)(__mptr - offsetof(type, member))); \
-	})
+#define container_of(inner, record, path) ((record *)((void *)(inner) - offsetof(record, path)))
 
 /* The compiler may move no access to memory across the one, and assume nothing of the variable after the other. */
 #ifndef barrier
@@ -149,74 +168,61 @@ enum libbpf_tristate {
 #if defined(__bpf__) && (!defined(__clang__) || __clang_major__ >= 8)
 static __always_inline void bpf_tail_call_static(void *ctx, const void *map, const __u32 slot)
 {
-	if (!__builtin_constant_p(slot))
+	if (__builtin_constant_p(slot))
+		__asm__ __volatile__("r1 = %0; r2 = %1; r3 = %2; call 12"
+				     : /* what a call leaves undefined */
+				     : "r"(ctx), "r"(map), "i"(slot)
+				     : "r0", "r1", "r2", "r3", "r4", "r5");
+	else
 		__bpf_unreachable();
-	__asm__ __volatile__("r1 = %[ctx]\n\t"
-			     "r2 = %[map]\n\t"
-			     "r3 = %[slot]\n\t"
-			     "call 12"
-			     :
-			     : [ctx] "r"(ctx), [map] "r"(map), [slot] "i"(slot)
-			     : "r0", "r1", "r2", "r3", "r4", "r5");
 }
 #endif
 
-/* Stores arguments, each as 64 bits, from element i of an array on. */
-#define ___bpf_fill0(arr, i)
-#define ___bpf_fill1(arr, i, x) arr[i] = (unsigned long long)(x);
-#define ___bpf_fill2(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill1(arr, (i) + 1, __VA_ARGS__)
-#define ___bpf_fill3(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill2(arr, (i) + 1, __VA_ARGS__)
-#define ___bpf_fill4(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill3(arr, (i) + 1, __VA_ARGS__)
-#define ___bpf_fill5(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill4(arr, (i) + 1, __VA_ARGS__)
-#define ___bpf_fill6(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill5(arr, (i) + 1, __VA_ARGS__)
-#define ___bpf_fill7(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill6(arr, (i) + 1, __VA_ARGS__)
-#define ___bpf_fill8(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill7(arr, (i) + 1, __VA_ARGS__)
-#define ___bpf_fill9(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill8(arr, (i) + 1, __VA_ARGS__)
-#define ___bpf_fill10(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill9(arr, (i) + 1, __VA_ARGS__)
-#define ___bpf_fill11(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill10(arr, (i) + 1, __VA_ARGS__)
-#define ___bpf_fill12(arr, i, x, ...) ___bpf_fill1(arr, i, x) ___bpf_fill11(arr, (i) + 1, __VA_ARGS__)
-#define ___bpf_fill(arr, args...) ___bpf_apply(___bpf_fill, ___bpf_narg(args))(arr, 0, ##args)
+/* Stores arguments, each as 64 bits, in an array. Programs with output of their own use it, too (sched_ext). */
+#define __kheaders_store(number, array, args...) \
+	(array)[(number) - 1] = (unsigned long long)(__kheaders_at_##number(args, ));
+#define ___bpf_fill(array, args...) \
+	__kheaders_glue(__kheaders_up_to_, __kheaders_count(args))(__kheaders_store, array, ##args)
 
 /*
  * A call with a format and the array of its arguments: fn(..., format, ...). The names are those of symbols in the
  * object.
  */
-#define ___bpf_formatted(call, fmt, args...) \
+#define __kheaders_formatted(call, format, args...) \
 	({ \
-		static const char ___fmt[] = fmt; \
-		unsigned long long ___param[___bpf_narg(args)]; \
+		static const char ___fmt[] = format; \
+		unsigned long long ___param[__kheaders_count(args)]; \
 		___bpf_fill(___param, ##args) \
 		call; \
 	})
 
 /* Formatted output of an iterator, into memory, into a stream of the program, into the kernel's trace. */
-#define BPF_SEQ_PRINTF(seq, fmt, args...) \
-	___bpf_formatted(bpf_seq_printf(seq, ___fmt, sizeof(___fmt), ___param, sizeof(___param)), fmt, ##args)
-#define BPF_SNPRINTF(out, out_size, fmt, args...) \
-	___bpf_formatted(bpf_snprintf(out, out_size, ___fmt, ___param, sizeof(___param)), fmt, ##args)
-#define bpf_stream_printk(stream_id, fmt, args...) \
-	___bpf_formatted(bpf_stream_vprintk(stream_id, ___fmt, ___param, sizeof(___param)), fmt, ##args)
-#define __bpf_vprintk(fmt, args...) \
-	___bpf_formatted(bpf_trace_vprintk(___fmt, sizeof(___fmt), ___param, sizeof(___param)), fmt, ##args)
+#define BPF_SEQ_PRINTF(seq, format, args...) \
+	__kheaders_formatted(bpf_seq_printf(seq, ___fmt, sizeof(___fmt), ___param, sizeof(___param)), format, ##args)
+#define BPF_SNPRINTF(to, size, format, args...) \
+	__kheaders_formatted(bpf_snprintf(to, size, ___fmt, ___param, sizeof(___param)), format, ##args)
+#define bpf_stream_printk(stream, format, args...) \
+	__kheaders_formatted(bpf_stream_vprintk(stream, ___fmt, ___param, sizeof(___param)), format, ##args)
+#define __bpf_vprintk(format, args...) \
+	__kheaders_formatted(bpf_trace_vprintk(___fmt, sizeof(___fmt), ___param, sizeof(___param)), format, ##args)
 
-/* Kernels before 5.2 have no global data; there the format lies on the stack. */
-#ifdef BPF_NO_GLOBAL_DATA
-#define BPF_PRINTK_FMT_MOD
+/* Kernels before 5.2 have no global data: a program that defines BPF_NO_GLOBAL_DATA has the format on its stack. */
+#if defined(BPF_NO_GLOBAL_DATA)
+#define __kheaders_format_kept
 #else
-#define BPF_PRINTK_FMT_MOD static const
+#define __kheaders_format_kept static const
 #endif
-#define __bpf_printk(fmt, ...) \
+#define __bpf_printk(format, args...) \
 	({ \
-		BPF_PRINTK_FMT_MOD char ____fmt[] = fmt; \
-		bpf_trace_printk(____fmt, sizeof(____fmt), ##__VA_ARGS__); \
+		__kheaders_format_kept char ____fmt[] = format; \
+		bpf_trace_printk(____fmt, sizeof(____fmt), ##args); \
 	})
 
 /* A helper takes five arguments, two of them for the format: more than three need an array (kernel 5.16). */
-#define ___bpf_pick_printk(...) \
-	___bpf_nth(_, ##__VA_ARGS__, __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, \
-		   __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, __bpf_printk, __bpf_printk, \
-		   __bpf_printk, __bpf_printk)
-#define bpf_printk(fmt, args...) ___bpf_pick_printk(args)(fmt, ##args)
+#define bpf_printk(fmt, args...) \
+	__kheaders_after_13(0, ##args, __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, \
+			    __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, __bpf_vprintk, __bpf_printk, __bpf_printk, \
+			    __bpf_printk, __bpf_printk, )(fmt, ##args)
 
 /* Open-coded iterators (kernel 6.4): a variable that is made, asked for the next element, and destroyed. */
 struct bpf_iter_num;
@@ -229,20 +235,20 @@ extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __weak __ksym;
  * the call that makes the first as its value. What only the attribute cleanup names, no compiler takes for used (nor
  * writes into BTF), therefore it is named again.
  */
-#define ___bpf_iter_made(type, make) \
+#define __kheaders_iterator(type, make) \
 	struct bpf_iter_##type ___it __attribute__((__aligned__(8), __cleanup__(bpf_iter_##type##_destroy))), \
 		*___made __attribute__((__unused__)) = (make, (void)bpf_iter_##type##_destroy, (void *)0)
 
 /* for each element "cur" of the iterator "type", which is made with args */
 #ifndef bpf_for_each
 #define bpf_for_each(type, cur, args...) \
-	for (___bpf_iter_made(type, bpf_iter_##type##_new(&___it, ##args)); ((cur) = bpf_iter_##type##_next(&___it));)
+	for (__kheaders_iterator(type, bpf_iter_##type##_new(&___it, ##args)); ((cur) = bpf_iter_##type##_next(&___it));)
 #endif
 
 /* for i from start to end - 1; the verifier is shown the bounds */
 #ifndef bpf_for
 #define bpf_for(i, start, end) \
-	for (___bpf_iter_made(num, bpf_iter_num_new(&___it, (start), (end))); ({ \
+	for (__kheaders_iterator(num, bpf_iter_num_new(&___it, (start), (end))); ({ \
 		     int *___next = bpf_iter_num_next(&___it); \
 		     (___next && ((i) = *___next, (i) >= (start) && (i) < (end))); \
 	     });)
@@ -251,7 +257,7 @@ extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __weak __ksym;
 /* N times */
 #ifndef bpf_repeat
 #define bpf_repeat(N) \
-	for (___bpf_iter_made(num, bpf_iter_num_new(&___it, 0, (N))); bpf_iter_num_next(&___it);)
+	for (__kheaders_iterator(num, bpf_iter_num_new(&___it, 0, (N))); bpf_iter_num_next(&___it);)
 #endif
 
 #endif
