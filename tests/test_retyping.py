@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from builders import btf as build
+from builders import interface
 from builders.cli import run_main
 from builders.compilers import Clang
 from builders.loading import core_relocations, load
@@ -104,7 +105,8 @@ def test_through_the_context(small_blob: Path, clang: Clang, tmp_path: Path) -> 
 @pytest.mark.parametrize("source", EXAMPLES, ids=lambda path: path.name.split(".")[0])
 def test_examples_load_on_the_running_kernel(debian_blob: Path, clang: Clang, source: Path, tmp_path: Path) -> None:
     """Compiled once, for another kernel: libbpf finds each member where this one has it."""
-    asked = context(FakeRoot(tmp_path), tmp_path, cc=" ".join(clang.argv))
+    root = FakeRoot(tmp_path, release=interface.release(debian_blob))
+    asked = context(root, tmp_path, cc=" ".join(clang.argv))
     data = asked.compile(source, blob=debian_blob, debug=True, core=True).object
     target = tmp_path / "program.o"
     target.write_bytes(data)

@@ -76,6 +76,14 @@ def built(path: Path, extra: Mapping[str, bytes] | None = None) -> Path:
     return path
 
 
+def release(path: Path) -> str:
+    """The release of the kernel that a blob is of."""
+    from kheaders.interface.blob import Blob
+
+    with Blob(path) as blob:
+        return str(blob.meta["release"])
+
+
 def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table of a blob's file."""
     import sqlite3

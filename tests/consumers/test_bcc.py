@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import bcc
+from builders import bcc, interface
 from kheaders.consumers import bcc as consumer
 from kheaders.errors import ToolMissing
 
@@ -84,7 +84,14 @@ def ours(tmp_path: Path, debian_blob: Path) -> list[str]:
     """``kheaders exec`` where there is no header anywhere."""
     from builders.root import FakeRoot
 
-    where = ["--sysroot", str(FakeRoot(tmp_path).path), "--order", "store", "--store", str(tmp_path / "store")]
+    where = [
+        "--sysroot",
+        str(FakeRoot(tmp_path, release=interface.release(debian_blob)).path),
+        "--order",
+        "store",
+        "--store",
+        str(tmp_path / "store"),
+    ]
     where += ["--cache", str(tmp_path / "cache"), "--blob", str(debian_blob)]
     return [sys.executable, "-m", "kheaders", "exec", "-v", *where, "--"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import bcc, need
+from builders import bcc, interface, need
 from kheaders.consumers import bpftrace, kernelsource
 from kheaders.interface.blob import Blob
 
@@ -160,7 +160,14 @@ def test_bpftrace_makes_the_same_of_it(name: str, debian_archive: Path, debian_b
     with debian_archive.open("rb") as stream:
         tree = str(extract(HeaderSet.from_archive(stream), tmp_path / "tree"))
     tool = [str(root / "usr/bin/bpftrace"), "-d", str(script)]
-    where = ["--sysroot", str(FakeRoot(tmp_path).path), "--order", "store", "--store", str(tmp_path / "store")]
+    where = [
+        "--sysroot",
+        str(FakeRoot(tmp_path, release=interface.release(debian_blob)).path),
+        "--order",
+        "store",
+        "--store",
+        str(tmp_path / "store"),
+    ]
     where += ["--cache", str(tmp_path / "cache"), "--blob", str(debian_blob)]
 
     def run(words: Sequence[str], **more: str) -> subprocess.CompletedProcess[bytes]:

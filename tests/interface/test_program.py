@@ -121,7 +121,8 @@ def test_pointers_are_weak_and_values_strong() -> None:
 
 def test_what_is_named_before_headers() -> None:
     program = told(
-        "#ifdef ONE\n#endif\nint two;\n#include <linux/a.h>\n#define THREE FOUR\n#include <linux/b.h>\nint five = ONE;\n"
+        "#ifdef ONE\n#endif\nint two;\n#include <linux/a.h>\n"
+        "#define THREE FOUR\n#include <linux/b.h>\nint five = ONE;\n"
     )
     assert program.includes == ("linux/a.h", "linux/b.h")
     assert program.before == {"ONE": 0, "int": 0, "two": 0, "THREE": 1, "FOUR": 1}
