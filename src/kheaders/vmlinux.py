@@ -123,6 +123,8 @@ def cut(
         program = program._replace(
             declared=program.declared | needs.conflicts, defined=program.defined | needs.conflicts
         )
+    # the header's text stands where the program includes it: what it defines before that is in force there
+    program = program._replace(early={}, since={}, before={})
     piece = _whole(blob, retyper._replace(core=False), program, places)
     if retyper.btf is not None:
         piece = piece._replace(first=_unpacked(blob, retyper.btf, piece))

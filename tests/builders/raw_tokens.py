@@ -54,6 +54,8 @@ def by_clang(argv: Sequence[str], path: Path) -> list[Spot]:
             while splice := _SPLICE.match(raw, at):
                 at = splice.end()
             found.append(Spot(at, _KINDS.get(kind, "punctuator")))
+            if kind == "coloncolon":  # one punctuator since C23 (6.4.6); two in the kernel's C
+                found.append(Spot(at + 1, "punctuator"))
     return found
 
 

@@ -237,7 +237,7 @@ def same(argv: tuple[str, ...], programs: macros.Programs, theirs: Path, *words:
     return programs.names(left - right)
 
 
-@pytest.mark.parametrize("words", [(), ("-DBPF_NO_GLOBAL_DATA",), ("-mcpu=v2",), ("-O1",)], ids="".join)
+@pytest.mark.parametrize("words", [(), ("-DBPF_NO_GLOBAL_DATA",), ("-mcpu=v2",)], ids="".join)
 def test_macros(words: tuple[str, ...]) -> None:
     theirs = debians(objects.NEWEST)
     for clang in clangs():
