@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import groupby
@@ -143,10 +144,14 @@ class Definers:
         self.outlines.append(_outline(text))
 
     def reduce(self) -> None:
-        """Forget macros that no header names, and words that are no macros: most of both."""
-        named = set[bytes]().union(*map(bytes.split, self._words))
-        named &= set[bytes]().union(*map(bytes.split, self._defined))
-        self._defined = [b" ".join(named.intersection(names.split())) for names in self._defined]
+        """Forget macros of one header that none names, and words that are no macros: most of both.
+
+        A macro of several headers is kept: bodies of other macros may name it.
+        """
+        counts = Counter(name for names in self._defined for name in names.split())
+        named = counts.keys() & set[bytes]().union(*map(bytes.split, self._words))
+        kept = named.union(name for name, count in counts.items() if count > 1)
+        self._defined = [b" ".join(kept.intersection(names.split())) for names in self._defined]
         self._words = [b" ".join(named.intersection(words.split())) for words in self._words]
         self._called = {name: value for name, value in self._called.items() if name in named}
         self._specify = {name: value for name, value in self._specify.items() if name in named}
@@ -258,6 +263,7 @@ class Isolation:
         What is not *shared* leaves nothing behind: nobody includes it. *events* are needed of contested macros alone.
         """
         contested = self._definers.contested
+        returned = self.names | contested
         state: dict[bytes, tuple[int, bytes]] = {}
         history: dict[bytes, list[tuple[int, bytes]]] = {}
         read: set[str] = set()
@@ -279,7 +285,7 @@ class Isolation:
                     elif text and not self._before[number] >> file & 1 and self._hides(number, name, use):
                         hidden.add(name)
                 if path not in shared:
-                    restored.update(self.names.intersection(self._definers.defined(number)))
+                    restored.update(returned.intersection(self._definers.defined(number)))
             restored |= hidden | given.keys()
             hidden |= given.keys()
             yield Group(
