@@ -99,6 +99,13 @@ def _declaring(text: bytes) -> bytes:
     return text[:end] + between + DECLARED + text[end:]
 
 
+def lines_added(path: str, data: bytes) -> int:
+    """How many lines :func:`rewritten` adds to the header *path* with the text *data*."""
+    if path == KCONFIG:
+        return rewritten(path, data).count(b"\n") - data.count(b"\n")
+    return 4 * len(_BOOLEAN.findall(data)) if path in _BOOLEANS else 0
+
+
 def neutralise(text: bytes) -> bytes:
     """*text* of a C header with the host's inline assembly replaced; the same object where there is none."""
     out: list[bytes] = []
