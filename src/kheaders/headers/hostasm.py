@@ -102,7 +102,7 @@ def _declaring(text: bytes) -> bytes:
 def lines_added(path: str, data: bytes) -> int:
     """How many lines :func:`rewritten` adds to the header *path* with the text *data*."""
     if path == KCONFIG:
-        return rewritten(path, data).count(b"\n") - data.count(b"\n")
+        return DECLARED.count(b"\n")
     return 4 * len(_BOOLEAN.findall(data)) if path in _BOOLEANS else 0
 
 
