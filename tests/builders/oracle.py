@@ -11,10 +11,11 @@ import importlib
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
-from kheaders.c.declaration import Declaration, read
-from kheaders.c.lexer import pieces
+from kheaders.c.declaration import TAG_WORDS, Declaration, read
+from kheaders.c.lexer import pieces, tokens
 from kheaders.interface.blob import Blob
 from kheaders.interface.schema import KINDS
 
@@ -23,6 +24,7 @@ _RECORDS = (2, 3)
 _ENUM, _FIELD, _CONSTANT, _FUNCTION, _VARIABLE, _TYPEDEF = 5, 6, 7, 8, 9, 20
 _CONTINUE, _RECURSE = 1, 2
 _REFUSED = 3
+_STORAGE = frozenset((b"static", b"extern", b"inline", b"__inline", b"__inline__", b"_Noreturn", b"_Thread_local"))
 _ERROR = 3
 
 
@@ -86,6 +88,85 @@ def units(found: Sequence[Source]) -> Iterator[tuple[list[int], list[int]]]:
             yield new, new
             continue
         yield sorted({*new, *_closure(found, rest[0], new)}), new
+
+
+class Use(NamedTuple):
+    """What a compiler says of the types that one declaration needs complete."""
+
+    compared: bool
+    """Whether it compiles in a block of its own, where nothing that it declares has linkage."""
+    lacking: bool = False
+    """Whether it does not compile any more where the tags that are read as weak are incomplete."""
+    needless: frozenset[bytes] = frozenset()
+    """Tags that are read as strong, though it compiles where that one is incomplete."""
+
+
+def completeness(found: Sequence[Source]) -> list[Use]:
+    """What libclang says of each declaration in a block where tags are declared anew, and so are incomplete."""
+    known, _ = next(units(found))
+    parts = [found[number].text + b"\n" for number in known]
+    at = sum(map(len, parts))
+    starts: list[int] = []
+    trials: list[tuple[int, bytes | None]] = []
+    read_again = [read(source.text, False) if source.kind == "inline" else source.found for source in found]
+    for number, (source, one) in enumerate(zip(found, read_again, strict=True)):
+        assert one is not None
+        strong = [tag for tag in one.strong if tag not in one.tags]
+        for incomplete in (None, b"", *sorted(strong)):
+            text = _in_block(source, b"kheaders_%d_" % len(trials))
+            tags = () if incomplete is None else (incomplete,) if incomplete else one.weak - {*one.tags}
+            forward = b"".join(b"%s %s; " % (_keyword(text, tag), tag) for tag in tags)
+            parts.append(b"void kheaders_%d(void) { %s%s }\n" % (len(trials), forward, text))
+            starts.append(at)
+            trials.append((number, incomplete))
+            at += len(parts[-1])
+    refused = {
+        trials[bisect_right(starts, offset) - 1]
+        for offset, where, _ in _cursors(b"".join(parts))
+        if where == _REFUSED and offset >= starts[0]
+    }
+    uses = []
+    for number, one in enumerate(read_again):
+        if one is None or (number, None) in refused:
+            uses.append(Use(False))
+            continue
+        needless = {tag for tag in one.strong.difference(one.tags) if (number, tag) not in refused}
+        lacking = bool(one.weak) and (number, b"") in refused
+        uses.append(Use(True, lacking, frozenset(needless)))
+    return uses
+
+
+def is_enum(text: bytes, tag: bytes) -> bool:
+    """Whether *text* names *tag* as that of an enum."""
+    return _keyword(text, tag) == b"enum"
+
+
+def by_value(text: bytes, tag: bytes) -> bool:
+    """Whether a tag is named where no ``*`` follows it."""
+    return any(before == tag and after != b"*" for before, after in pairwise(tokens(text)))
+
+
+def _in_block(source: Source, prefix: bytes) -> bytes:
+    """A declaration as it may stand in a block: without storage classes; what has linkage gets a name of its own."""
+    text = bytearray(source.text)
+    linked = {*source.found.names} if source.found.kind in ("prototype", "inline", "variable") else set()
+    solid = [piece for piece in pieces(source.text) if piece.spelling.strip()]
+    for before, piece in reversed(list(pairwise((None, *solid)))):
+        assert piece is not None
+        end = piece.offset + len(piece.spelling)
+        if piece.spelling in _STORAGE:
+            text[piece.offset : end] = b" " * len(piece.spelling)
+        elif piece.spelling in linked and (before is None or before.spelling not in TAG_WORDS):
+            text[piece.offset : end] = prefix + piece.spelling
+    return bytes(text)
+
+
+def _keyword(text: bytes, tag: bytes) -> bytes:
+    """The keyword before a tag."""
+    for before, after in pairwise(tokens(text)):
+        if after == tag and before in TAG_WORDS:
+            return before
+    raise AssertionError(f"no {tag!r} in {text!r}")
 
 
 def _closure(found: Sequence[Source], known: Sequence[int], wanted: Sequence[int]) -> set[int]:
