@@ -7,6 +7,7 @@ same program. Nothing depends on how deep things are nested, and all is linear i
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 from kheaders.c.lexer import tokens
@@ -126,15 +127,15 @@ def read(text: bytes, function: bool) -> Declaration | None:
     """
     if b"#" in text:  # a pragma, as Pages keep it with a declaration
         text = b"\n".join(line for line in text.split(b"\n") if not line.lstrip().startswith(b"#"))
+    if function:
+        return _function(tokens(_PLAIN_ATTRIBUTE.sub(b" ", text)))
     found = tokens(text)
-    if not function:
-        start = 0
-        while start < len(found) and found[start] in _EMPTY:
-            start += 1
-        if start == len(found) or found[start] in _NOT_DECLARED:
-            return None
-        return _Reader(found[start:] if start else found).declaration()
-    return _function(found)
+    start = 0
+    while start < len(found) and found[start] in _EMPTY:
+        start += 1
+    if start == len(found) or found[start] in _NOT_DECLARED:
+        return None
+    return _Reader(found[start:] if start else found).declaration()
 
 
 def names(text: bytes, function: bool) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
@@ -226,6 +227,8 @@ def variables(found: list[bytes]) -> frozenset[bytes]:
     return frozenset(names)
 
 
+_PLAIN_ATTRIBUTE = re.compile(rb"__attribute__\(\(\w++\)\)")
+"""Refers to nothing; functions begin with several, as the kernel's ``inline`` stands for them."""
 _EMPTY = frozenset((b";", b"__extension__"))
 _NOT_DECLARED = frozenset((b"_Static_assert", b"static_assert", b"asm", b"__asm", b"__asm__", b"@"))
 

@@ -151,7 +151,8 @@ class Walk:
             for (start, end), (of, first) in zip(pairwise((*spots, len(code))), places, strict=True):
                 if of in self._names and not code[start:end].isspace():
                     lines = enumerate(code[start:end].split(b"\n"), first)
-                    self.filled.setdefault(of, []).extend(number for number, text in lines if text.strip())
+                    left = [number for number, text in lines if text and not text.isspace()]
+                    self.filled.setdefault(of, []).extend(left)
         return spots, places
 
     def _note(self, file: int, line: int, enters: bool) -> None:

@@ -76,7 +76,7 @@ def build(
                 notes["tested"],
             )
             mentions = default_macros.note(
-                headers.files,
+                passed.code,
                 indexed.files,
                 notes["defaults"].split("\n"),
                 indexed.names,

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from kheaders.c.directives import scan
 from kheaders.interface.blob import Blob
 from kheaders.system.ragged import Rows
 
-_ONLY_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == 0x5F) else 0x20 for byte in range(256))
-
 
 def note(
-    texts: Mapping[str, bytes],
+    code: Mapping[str, bytes],
     files: Sequence[str],
     defaults: Iterable[str],
     names: Sequence[bytes],
@@ -27,8 +24,8 @@ def note(
 ) -> str:
     """The note: a line for each file, its number and after a tab the names that its code has, parted by spaces.
 
-    *texts* are the headers by path, *files* the paths by number, *defaults* the lines of that note, *macro_names* the
-    name of each macro, *macro_words* the names that each macro's body has.
+    *code* are the identifiers of each header's code, parted by spaces, by path, *files* the paths by number, *defaults*
+    the lines of that note, *macro_names* the name of each macro, *macro_words* the names that each macro's body has.
     """
     wanted = {line.partition(" ")[0].encode() for line in defaults if line}
     known = {number for number, name in enumerate(names) if name in wanted}
@@ -46,11 +43,7 @@ def note(
     looked_for = frozenset(names[number] for number in known)
     lines = []
     for number, path in enumerate(files):
-        text = texts.get(path, b"")
-        found = looked_for.intersection(text.translate(_ONLY_WORDS).split())
-        if found:
-            found = found.intersection(b" ".join(scan(text).code()).translate(_ONLY_WORDS).split())
-        if found:
+        if found := looked_for.intersection(code.get(path, b"").split()):
             lines.append(f"{number}\t{' '.join(sorted(name.decode() for name in found))}")
     return "\n".join(lines)
 

@@ -46,8 +46,13 @@ _KINDS = {
     b"else": _ELSE,
     b"endif": _CLOSES,
 }
-_SPECIFIES = re.compile(rb"\s*(?:\Z|(?:%s)\b)" % b"|".join(sorted(declaration.KEYWORDS - {b"sizeof"})))
-"""The body of a macro that stands where no identifier is declared: it is empty, or an attribute, qualifier or type."""
+_SPACED = rb"(?:[ \t\f\v\0]++|%s)*+" % lexer.COMMENT
+_DEFINED = re.compile(
+    rb"%s([A-Za-z_$\x80-\xff][\w$\x80-\xff]*+)(?:(\()|%s(\Z|(?:%s)\b))?+"
+    % (_SPACED, _SPACED, b"|".join(sorted(declaration.KEYWORDS - {b"sizeof"})))
+)
+"""A macro, and whether it has parameters, or else stands where no identifier is declared: its body is empty, or begins
+with an attribute, a qualifier or a type."""
 
 
 class Use(NamedTuple):
@@ -96,6 +101,10 @@ class Outline(NamedTuple):
     """_OPENS, _TURNS, _ELSE or _CLOSES for those of conditional groups; _OTHER."""
 
 
+def _words_of(text: bytes) -> bytes:
+    return b" ".join(set(text.translate(_ONLY_WORDS).split()))
+
+
 def _outline(text: Scan) -> Outline:
     if not text.directives:
         return Outline(array("I"), array("I"), array("I"), array("I"), b"")
@@ -115,8 +124,10 @@ class Definers:
         """Of each header."""
         self._defined: list[bytes] = []
         """For each header its macros, parted by spaces."""
-        self._words: list[bytes] = []
-        """For each header the identifiers of its code and its conditions, parted by spaces."""
+        self._code: list[bytes] = []
+        """For each header the identifiers of its code, parted by spaces."""
+        self._conditions: list[bytes] = []
+        """For each header the identifiers of its conditions."""
         self._called: dict[bytes, bool] = {}
         """Macro → whether all of its definitions have parameters."""
         self._specify: dict[bytes, bool] = {}
@@ -125,22 +136,23 @@ class Definers:
     def add(self, path: str, text: Scan) -> None:
         """Take a header into account."""
         own: set[bytes] = set()
-        read = [lexer.code(b"\n".join(text.code()))]
+        read: list[bytes] = []
         called, specify = self._called, self._specify
         for directive in text.directives:
             if directive.name in _CONDITIONS:
                 read.append(directive.rest)
             elif directive.name == b"define":
-                name, rest = directives.macro(directive)
-                own.add(name)
-                parameters = rest.startswith(b"(")
-                called[name] = parameters and called.get(name, True)
-                specify[name] = not parameters and specify.get(name, True) and _SPECIFIES.match(rest) is not None
+                if (found := _DEFINED.match(directive.spelled)) is not None:
+                    name, parameters, specifies = found.groups()
+                    own.add(name)
+                    called[name] = parameters is not None and called.get(name, True)
+                    specify[name] = specifies is not None and specify.get(name, True)
             elif directive.name == b"undef":
                 own.add(directives.macro(directive)[0])
         self.headers[path] = len(self.headers)
         self._defined.append(b" ".join(own))
-        self._words.append(b" ".join(set(b" ".join(read).translate(_ONLY_WORDS).split())))
+        self._code.append(_words_of(_HIDING.sub(b" ", b"\n".join(text.code()))))
+        self._conditions.append(_words_of(b" ".join(read)))
         self.outlines.append(_outline(text))
 
     def reduce(self) -> None:
@@ -149,10 +161,11 @@ class Definers:
         A macro of several headers is kept: bodies of other macros may name it.
         """
         counts = Counter(name for names in self._defined for name in names.split())
-        named = counts.keys() & set[bytes]().union(*map(bytes.split, self._words))
+        named = counts.keys() & set[bytes]().union(*map(bytes.split, (*self._code, *self._conditions)))
         kept = named.union(name for name, count in counts.items() if count > 1)
         self._defined = [b" ".join(kept.intersection(names.split())) for names in self._defined]
-        self._words = [b" ".join(named.intersection(words.split())) for words in self._words]
+        for kept_of in (self._code, self._conditions):
+            kept_of[:] = [b" ".join(named.intersection(words.split())) for words in kept_of]
         self._called = {name: value for name, value in self._called.items() if name in named}
         self._specify = {name: value for name, value in self._specify.items() if name in named}
 
@@ -160,9 +173,14 @@ class Definers:
         """The macros of a header."""
         return self._defined[number].split()
 
-    def words(self, number: int) -> list[bytes]:
+    def words(self, number: int) -> set[bytes]:
         """The identifiers of a header's code and conditions."""
-        return self._words[number].split()
+        return {*self._code[number].split(), *self._conditions[number].split()}
+
+    @property
+    def code(self) -> dict[str, bytes]:
+        """Header → the identifiers of its code, parted by spaces."""
+        return dict(zip(self.headers, self._code, strict=True))
 
     def specifies(self, name: bytes) -> bool:
         """Whether the macro's expansion can never stand for an identifier that is declared."""

@@ -53,6 +53,7 @@ class Pass:
         failed: Mapping[str, str],
         foreign: Mapping[str, Mapping[bytes, isolation.Use]],
         conditions: conditionals.Survey,
+        code: Mapping[str, bytes],
         compiler: str,
     ) -> None:
         self.headers = tuple(lines.values())
@@ -61,6 +62,8 @@ class Pass:
         """Header → macros that are foreign to it → where it names them."""
         self.conditions = conditions
         """What there is to know of the conditions in headers that programs include."""
+        self.code = code
+        """Header → the macros of headers that its code names, parted by spaces."""
         self._running = running
         self._lines = lines
         self._failed = failed
@@ -104,12 +107,12 @@ def preprocess(headers: HeaderSet, compiler: Compiler, apart: bool = True) -> It
         files = stack.enter_context(virtual_files(_texts(headers, includes.missing)))
         argv = [*compiler.command, *flags, "-isystem", STUBS, *files.flags, "-O2", "-E", "-ferror-limit=0"]
         with aside(lambda: _arranged(headers, includes, argv, files.pass_fds, resolver, scanned), apart) as arranged:
-            text, left_out, foreign, conditions = arranged()
+            text, left_out, foreign, conditions, code = arranged()
         lines = lines_of(text)
         words = [*argv, "-dD", "-dI", "-w", "-o", "-", "-x", "c", "-"]
         with running(words, input=text, environ=cleaned(), pass_fds=files.pass_fds) as passing:
             del text
-            yield Pass(passing, lines, left_out, foreign, conditions, compiler.name)
+            yield Pass(passing, lines, left_out, foreign, conditions, code, compiler.name)
 
 
 class _Scanned(NamedTuple):
@@ -134,9 +137,9 @@ def _arranged(
     pass_fds: Sequence[int],
     resolver: Resolver,
     scanned: Callable[[], _Scanned],
-) -> tuple[bytes, dict[str, str], dict[str, dict[bytes, isolation.Use]], conditionals.Survey]:
+) -> tuple[bytes, dict[str, str], dict[str, dict[bytes, isolation.Use]], conditionals.Survey, dict[str, bytes]]:
     """The umbrella, as the survey tells that it must be, the headers that are left out of it, each with why, where
-    headers name macros that are foreign to them, and their conditions."""
+    headers name macros that are foreign to them, their conditions, and the macros that their code names."""
     popularity = includes.popularity
     candidates = [path for path in top_level(headers, popularity, includes.lists) if path not in includes.open]
     # tracepoints are half of all text, and of them nothing is learnt about other headers
@@ -160,7 +163,7 @@ def _arranged(
     isolated = isolation.Isolation(definers, headers.files, edges, ALWAYS)
     shared = definers.headers.keys() - roots.keys()
     groups = isolated.arranged(isolation.grouped(order, roots), shared, events)
-    return umbrella(groups), hard, isolated.uses, conditions
+    return umbrella(groups), hard, isolated.uses, conditions, definers.code
 
 
 def _texts(headers: HeaderSet, missing: set[str]) -> dict[str, bytes]:
