@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kheaders.errors import BtfError
+from kheaders.errors import BtfError, KheadersError, UsageError
 from kheaders.identity import Identity, contradiction, hold_together, of_kernel
+from kheaders.places import images
+from kheaders.sysroot import resolve
 
 if TYPE_CHECKING:
     from kheaders.btf.layout import RecordLayout
@@ -39,6 +41,7 @@ class TypeCalls:
 
     kernel: Kernel
     store: Store
+    sysroot: Path
 
     @property
     @abstractmethod
@@ -57,11 +60,18 @@ class TypeCalls:
     def _downloads(self) -> AbstractContextManager[Path | None]:
         """A directory for downloads, if they are allowed."""
 
-    def btf(self, path: str | os.PathLike[str] | Btf | None = None, *, base: Btf | None = None) -> Btf:
+    def btf(
+        self,
+        path: str | os.PathLike[str] | Btf | None = None,
+        *,
+        base: str | os.PathLike[str] | Btf | None = None,
+    ) -> Btf:
         """The types in the file *path* (a vmlinux, module, kernel image, BPF object, raw BTF), or the kernel's own.
 
-        That of a module goes on from *base*, by default the kernel's own (:func:`kheaders.btf.container.read_btf`).
-        Raises BtfError, and UsageError for types of another kernel than the one that the context names.
+        That of a module goes on from *base*, by default the BTF of the kernel that it was built for: this one, or one
+        whose image lies where distributions put images (:func:`kheaders.btf.container.read_btf`). Raises BtfError,
+        also where the base is not the module's; UsageError for types of another kernel than the context names, and for
+        a base without *path*.
         """
         from kheaders.btf.container import read_btf
         from kheaders.btf.table import Btf
@@ -69,17 +79,37 @@ class TypeCalls:
 
         if isinstance(path, Btf):
             return path
+        if base is not None and path is None:
+            raise UsageError("a base was named, and no BTF that goes on from it", "name the module's with --btf")
         path = path or self.kernel.btf
         if path is None:
             raise BtfError(
                 f"no BTF of kernel {self.kernel.release} is at hand",
                 "name a file that has it: a vmlinux, a kernel image, raw BTF (--btf FILE)",
             )
-        own = self.kernel.btf
-        found = read_btf(Path(path), base=base, unpack=unpack, kernel=(lambda: read_btf(own)) if own else None)
-        if path != own:
+        if base is not None and not isinstance(base, Btf):
+            base = read_btf(Path(base), unpack=unpack)
+        found = read_btf(Path(path), base=base, unpack=unpack, kernel=lambda: self._base_of(Path(path)))
+        if path != self.kernel.btf:
             hold_together(*self.asked(), self.btf_identity(found))
         return found
+
+    def _base_of(self, module: Path) -> Btf:
+        """The BTF of the kernel that *module* was built for; of this one where the module does not tell. Unproven."""
+        from kheaders.btf import origin
+        from kheaders.btf.container import read_btf
+        from kheaders.sources.bootimage import unpack
+
+        release = origin.release(module) or self.kernel.release
+        if release == self.kernel.release and self.kernel.btf is not None:
+            return read_btf(self.kernel.btf)
+        for place in images(release):
+            with suppress(KheadersError, OSError):
+                return read_btf(resolve(self.sysroot, place), unpack=unpack)
+        raise BtfError(
+            f"{module}: goes on from the BTF of kernel {release}, which is not at hand",
+            "name a file that has it with --btf-base",
+        )
 
     def btf_identity(self, btf: Btf) -> Identity:
         """Of which kernel the types *btf* are: the context's if they are its own, else as they and their file tell."""

@@ -96,6 +96,16 @@ def test_sysfs_puts_modules_on_the_vmlinux_beside_them(tmp_path: Path) -> None:
     assert (found.first_id, names(found), names(found.base)) == (3, ["device"], ["point"])
 
 
+def test_what_stands_alone_is_put_on_no_base(tmp_path: Path) -> None:
+    sysfs = tmp_path / "kernel/btf"
+    written(sysfs / "vmlinux", small().write())
+    program = written(sysfs / "program.btf", small(name="own").write())
+    found = read_btf(program)
+    assert (found.base, names(found)) == (None, ["own"])
+    with pytest.raises(BtfError, match=r"program\.btf: stands alone.*leave the base out"):
+        read_btf(program, base=Btf.parse(small().write()))
+
+
 def test_a_module_without_its_kernel_says_what_is_missing(tmp_path: Path) -> None:
     path = written(tmp_path / "device", module_of(small()).write())
     with pytest.raises(BtfError, match=r"device: goes on from another BTF.*name that as its base"):

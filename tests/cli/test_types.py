@@ -10,6 +10,7 @@ import pytest
 from builders import btf as build
 from builders.cli import Run
 from builders.compilers import Clang
+from builders.elf import Elf
 from builders.root import RELEASE, FakeRoot
 from kheaders.btf.table import Btf
 
@@ -73,6 +74,27 @@ def test_of_a_module(on: Run, tmp_path: Path) -> None:
     module.struct("device", 48, [("at", node, 0)])
     (tmp_path / "m.btf").write_bytes(module.write())
     assert "struct device {\n\tstruct node at;\n};" in on("types", "--btf", str(tmp_path / "m.btf"), "device").out
+
+
+def test_of_a_module_of_another_kernel(on: Run, tmp_path: Path, root: FakeRoot) -> None:
+    """Refused on this kernel's types, printed on those that are named, or lie where an image of its kernel does."""
+    kernel = build.Btf()
+    for name in ("a", "point_of_another_kernel"):
+        kernel.struct(name, 8, [("x", kernel.integer(f"int_{name}", 4), 0)])
+    module = build.Btf(base=kernel)
+    module.struct("device", 8, [("at", len(kernel.types), 0)])
+    path = tmp_path / "m.ko"
+    path.write_bytes(Elf().write({".BTF": module.write(), ".modinfo": b"\0vermagic=9.9-other SMP \0"}))
+    missing = on("types", "--btf", str(path), "device")
+    assert missing.status == 11 and "goes on from the BTF of kernel 9.9-other, which is not at hand" in missing.err
+    wrong = on("types", "--btf", str(path), "--btf-base", str(root.path / "sys/kernel/btf/vmlinux"), "device")
+    assert wrong.status == 11 and "does not go on from" in wrong.err and not wrong.out
+    root.write("/boot/vmlinux-9.9-other", kernel.write())
+    for words in ((), ("--btf-base", str(root.path / "boot/vmlinux-9.9-other"))):
+        done = on("types", "--kernel", "9.9-other", "--btf", str(path), *words, "device")
+        assert "struct device {\n\tstruct point_of_another_kernel at;\n};" in done.out, done.err
+    lone = on("types", "--btf-base", str(path))
+    assert lone.status == 2 and "name the module's with --btf" in lone.err
 
 
 def test_layout(on: Run, root: FakeRoot) -> None:

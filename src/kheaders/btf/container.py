@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from kheaders.btf import header
+from kheaders.btf.references import prove_base
 from kheaders.btf.table import Btf
 from kheaders.errors import ArchiveError, BtfError
 
@@ -82,10 +83,11 @@ def read_btf(
     """
     sections = btf_of_file(path, unpack=unpack)
     try:
-        if base is None and sections.base is None and path.parts[-3:-1] == ("kernel", "btf") and path.name != "vmlinux":
-            base = read_btf(path.with_name("vmlinux"))
-        elif base is None and sections.base is None and kernel and _is_split(sections.btf, os.fspath(path)):
-            base = kernel()
+        if base is None and sections.base is None and _is_split(sections.btf, os.fspath(path)):
+            if path.parts[-3:-1] == ("kernel", "btf") and path.name != "vmlinux":
+                base = read_btf(path.with_name("vmlinux"))
+            elif kernel is not None:
+                base = kernel()
         return parse_sections(sections, base=base, name=os.fspath(path))
     finally:
         if isinstance(sections.btf, mmap.mmap):
@@ -96,14 +98,20 @@ def read_btf(
 def parse_sections(sections: Sections, *, base: Btf | None = None, name: str = "BTF") -> Btf:
     """The types in *sections*, on *base* as :func:`read_btf` says. Raises BtfError."""
     if sections.base is None:
-        if base is None and _is_split(sections.btf, name):
+        goes_on = _is_split(sections.btf, name)
+        if goes_on and base is None:
             what = f"{name}: goes on from another BTF, as a module's does from its kernel's"
             raise BtfError(what, f"name that as its base, such as {SYSFS}/vmlinux")
-        return Btf.parse(sections.btf, base=base, name=name)
+        if base is not None and not goes_on:
+            raise BtfError(f"{name}: stands alone, and goes on from no other BTF", "leave the base out")
+        found = Btf.parse(sections.btf, base=base, name=name)
+        prove_base(found)
+        return found
     from kheaders.btf.distilled import relocate
 
     distilled = Btf.parse(sections.base, name=f"{name} (.BTF.base)")
     split = Btf.parse(sections.btf, base=distilled, name=name)
+    prove_base(split)
     return split if base is None else relocate(split, base)
 
 

@@ -17,28 +17,14 @@ from collections.abc import Iterator
 
 from kheaders.btf import model
 from kheaders.btf.header import HINT, MAGIC, OLD_SIZE, VERSION
-from kheaders.btf.kinds import RECORDS, VLEN_MASK, Kind
+from kheaders.btf.kinds import RECORDS, Kind
+from kheaders.btf.references import references
 from kheaders.btf.table import Btf
 from kheaders.errors import BtfError
 
 _MAX_DEPTH = 64
 _KINDS = (Kind.INT, Kind.FLOAT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.FWD)
 _REBUILD = "rebuild the module for this kernel"
-_REFERRING = frozenset(
-    {
-        Kind.PTR,
-        Kind.TYPEDEF,
-        Kind.VOLATILE,
-        Kind.CONST,
-        Kind.RESTRICT,
-        Kind.FUNC,
-        Kind.FUNC_PROTO,
-        Kind.VAR,
-        Kind.DECL_TAG,
-        Kind.TYPE_TAG,
-    }
-)
-"""Kinds whose third word is the id of a type."""
 
 
 def relocate(split: Btf, base: Btf) -> Btf:
@@ -70,36 +56,9 @@ def relocate(split: Btf, base: Btf) -> Btf:
 
     words = array("I", split.words)
     for type_id, start in enumerate(split.starts, split.first_id):
-        for at, is_name in _references(split, type_id, start):
+        for at, is_name in references(split, type_id, start):
             words[at] = new_name(words[at], type_id) if is_name else new_id(words[at])
     return Btf.parse(_bytes(words, split.strings + distilled.strings, split.big_endian), base=base, name=split.name)
-
-
-def _references(btf: Btf, type_id: int, start: int) -> Iterator[tuple[int, bool]]:
-    """Where in the words of a type names (True) and ids of types (False) are."""
-    yield start, True
-    kind = btf.kind(type_id)
-    if kind in _REFERRING:
-        yield start + 2, False
-    first = start + 3
-    count = btf.words[start + 1] & VLEN_MASK
-    match kind:
-        case Kind.ARRAY:
-            yield from ((first, False), (first + 1, False))
-        case Kind.STRUCT | Kind.UNION | Kind.ENUM64:
-            for at in range(first, first + 3 * count, 3):
-                yield at, True
-                if kind is not Kind.ENUM64:
-                    yield at + 1, False
-        case Kind.FUNC_PROTO | Kind.ENUM:
-            for at in range(first, first + 2 * count, 2):
-                yield at, True
-                if kind is Kind.FUNC_PROTO:
-                    yield at + 1, False
-        case Kind.DATASEC:
-            yield from ((at, False) for at in range(first, first + 3 * count, 3))
-        case Kind.OTHER:
-            raise btf.damage(type_id, "is of a kind whose references to other types are not known")
 
 
 def _bytes(words: array[int], strings: bytes, big_endian: bool) -> bytes:

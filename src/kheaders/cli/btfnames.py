@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kheaders.cli import output
+from kheaders.cli import options, output
 from kheaders.errors import BtfError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def layout(args: argparse.Namespace, context: Context, name: str, tag: str) -> i
     from kheaders.btf import pahole
 
     title = f"{tag} {name}" if tag else name
-    found = context.layout(title, blob=args.blob, btf=args.btf, cacheline=args.cacheline)
+    found = context.layout(title, blob=args.blob, btf=options.btf(args, context), cacheline=args.cacheline)
     if args.json:
         layouts = [pahole.as_dict(layout) for layout in found.layouts]
         output.say_json({"name": name, **output.whose(found.kernel, found.file), "btf": found.file, "layouts": layouts})
@@ -45,7 +45,7 @@ def definition(args: argparse.Namespace, context: Context, name: str) -> int:
     """Print what BTF has of that name, each as C. Raises BtfError if there is nothing."""
     from kheaders.btf.cprint.vmlinux import alone
 
-    btf = context.btf(args.btf)
+    btf = context.btf(options.btf(args, context))
     kernel = context.btf_identity(btf)
     found = [
         (kind, alone(btf, type_id), *_remark(btf, type_id, name)) for type_id, kind in _found(btf, name, args.kind)

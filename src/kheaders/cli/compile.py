@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         check=args.check,
         core=args.core,
         types=args.types,
-        btf=args.btf,
+        btf=options.btf(args, context),
     )
     output.complain(compiled.result.diagnostics)
     if destination == "-":

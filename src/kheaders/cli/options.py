@@ -16,6 +16,7 @@ from kheaders.errors import UsageError
 
 if TYPE_CHECKING:
     from kheaders.api import Context
+    from kheaders.btf.table import Btf
 
 COMMANDS = {
     "doctor": "tell what this machine has: kernel, compilers, store, and every source of headers",
@@ -201,6 +202,17 @@ def add_btf(parser: argparse.ArgumentParser) -> None:
         type=_some,
         help="the BTF to read: raw, or in a vmlinux, module, kernel image or object (default: the kernel's own)",
     )
+    parser.add_argument(
+        "--btf-base",
+        metavar="FILE",
+        type=_some,
+        help="the BTF that a module's goes on from (default: that of the kernel that the module was built for)",
+    )
+
+
+def btf(args: argparse.Namespace, context: Context) -> str | Btf | None:
+    """What ``--btf`` names, read where ``--btf-base`` names its base."""
+    return context.btf(args.btf, base=args.btf_base) if args.btf_base is not None else args.btf
 
 
 def add_types(parser: argparse.ArgumentParser) -> None:

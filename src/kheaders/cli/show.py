@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.layout:
         return btfnames.layout(args, context, name, tag)
     if args.btf is not None:
-        context.hold(blob=args.blob, btf=args.btf)
+        context.hold(blob=args.blob, btf=options.btf(args, context))
         return btfnames.definition(args, context, name)
     mine = True
     try:

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         blob=path,
         core=args.core,
         types=args.types,
-        btf=args.btf,
+        btf=options.btf(args, context),
     )
     head = output.comment(kernel, path).encode()
     if args.output != "-":

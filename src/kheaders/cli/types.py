@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output != "-":
         source.check_destination(args.output, args.btf or "")
     context = options.context(args)
-    btf = context.btf(args.btf)
+    btf = context.btf(options.btf(args, context))
     head = output.comment(context.btf_identity(btf), btf.name)
     text = "".join((head, *context.types(args.name or None, btf=btf))).encode()
     if args.output != "-":

@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     from kheaders.cli.progress import waiting
 
     with waiting("comparing types"):
-        outcome = options.context(args).verify(full=args.full, btf=args.btf)
+        context = options.context(args)
+        outcome = context.verify(full=args.full, btf=options.btf(args, context))
     if args.json:
         output.say_json(_facts(outcome))
     else:
