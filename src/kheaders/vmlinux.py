@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from kheaders.btf.cprint.vmlinux import HEAD, TAIL, alone, header
+from kheaders.btf.cprint.vmlinux import HEAD, POP, PUSH, TAIL, alone, header
 from kheaders.btf.kinds import Kind
 from kheaders.btf.model import Struct, Union
 from kheaders.btf.selection import Used, select
@@ -41,7 +41,8 @@ _MEMBERS = NAME_ROWS.index("members")
 _BUILTIN = "__builtin_"
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _LOOSE = ("prototype", "variable", "inline")
-_HEAD = HEAD.replace("#define __VMLINUX_H__\n", "#define __VMLINUX_H__\n\n#pragma clang system_header\n").encode()
+_HEAD = f"{HEAD}#pragma clang system_header\n\n{PUSH}".encode()
+_TAIL = (POP + TAIL).encode()
 _CORE = (
     "include/linux/kconfig.h",
     "include/linux/sched.h",
@@ -139,7 +140,7 @@ def cut(
         own.update((*_OWN.findall(part), *_EXTERN.findall(part), *declaration.variables(tokens(part))))
     body = _MACRO.sub(lambda macro: b"" if macro[1] in own else macro[0], _MARKER.sub(b"", piece.text))
     answered = tuple(name for name in itself.includes if _header(blob, name, places) is not None)
-    return piece._replace(first=_HEAD + body + TAIL.encode(), last=b"", stubs={}, includes=answered)
+    return piece._replace(first=_HEAD + body + _TAIL, last=b"", stubs={}, includes=answered)
 
 
 def _others(program: Program, system: Callable[[str], bytes | None]) -> Program:

@@ -109,6 +109,8 @@ def _index(btf: Btf, wanted: frozenset[str] | None) -> dict[str, list[int]]:
         title = f"{word} {name}" if word else name
         if not name or (wanted is not None and name not in wanted and title not in wanted):
             continue
+        if word == "enum" and not _constants(btf, type_id):
+            continue  # a declaration, or one whose values BTF could not hold
         if not word:
             typedef = btf.type(type_id)
             type_id = typedef.target if isinstance(typedef, model.Typedef) else 0
@@ -117,6 +119,11 @@ def _index(btf: Btf, wanted: frozenset[str] | None) -> dict[str, list[int]]:
                 continue
         found.setdefault(title, []).append(type_id)
     return found
+
+
+def _constants(btf: Btf, type_id: int) -> bool:
+    found = btf.type(type_id)
+    return isinstance(found, model.Enum | model.Enum64) and bool(found.values)
 
 
 def _bases(btf: Btf) -> list[Btf]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kheaders.btf import model
-from kheaders.btf.kinds import FLAG_SHIFT, KIND_MASK, KIND_SHIFT, VLEN_MASK, Kind
+from kheaders.btf.kinds import ENUM_BYTES, FLAG_SHIFT, KIND_MASK, KIND_SHIFT, VLEN_MASK, Kind
 from kheaders.btf.numbers import old_bit_field, signed_value
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _enum(btf: Btf, type_id: int, name: str, at: int) -> model.Type:
         model.EnumValue(btf.string(words[i], type_id), signed_value(words[i + 1], 32) if signed else words[i + 1])
         for i in range(at + 3, at + 3 + 2 * (info & VLEN_MASK), 2)
     )
-    return model.Enum(type_id, name, words[at + 2], signed, values)
+    return model.Enum(type_id, name, words[at + 2], signed, values if words[at + 2] <= ENUM_BYTES else ())
 
 
 def _enum64(btf: Btf, type_id: int, name: str, at: int) -> model.Type:

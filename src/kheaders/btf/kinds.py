@@ -61,6 +61,8 @@ ELEMENT_WORDS: Mapping[int, int] = {
 }
 """Words that follow the head as often as ``vlen`` says. The vlen of a FUNC is its linkage and counts nothing."""
 
+ENUM_BYTES = 4
+"""Bytes of each value of an ENUM. A pahole without ENUM64 (before 1.24) cut off those of larger ones."""
 RECORDS = frozenset({Kind.STRUCT, Kind.UNION})
 ENUMS = frozenset({Kind.ENUM, Kind.ENUM64})
 QUALIFIERS = frozenset({Kind.VOLATILE, Kind.CONST, Kind.RESTRICT})

@@ -150,7 +150,7 @@ class _Enum(NamedTuple):
 
 
 class Enum(_Enum):
-    """An enum whose values have 32 bits; its own size may be 1, 2, 4 or 8."""
+    """An enum whose values have 32 bits; those of one of 8 bytes are not told, since they may have had more."""
 
     __slots__ = ()
     kind: ClassVar[Kind] = Kind.ENUM

@@ -15,6 +15,12 @@ from kheaders.c.lexer import tokens
 Kind = Literal["struct", "union", "enum", "typedef", "prototype", "inline", "variable", "forward", "other"]
 
 TAG_WORDS = frozenset((b"struct", b"union", b"enum"))
+IF_NO_BOOL = b"#if !defined(true) && (__STDC_VERSION__ < 202000L || (defined(__clang__) && __clang_major__ < 15))\n"
+"""Opens a group that declares ``bool``, ``false`` or ``true``, for compilers to which these are no keywords (C23).
+
+clang has them as keywords from version 15 on, in each mode for C23; in others <stdbool.h> may define them. To ask for
+``true`` itself in ``#if`` is a warning.
+"""
 _TYPES = (
     b"auto char double float int long short signed unsigned void _Bool _Complex __signed __signed__ __int128 "
     b"__auto_type __complex__ __complex _Imaginary"

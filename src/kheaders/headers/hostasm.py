@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from kheaders.c.declaration import IF_NO_BOOL
 from kheaders.headers.markers import MARKER, REGISTER_MARKER
 
 # Every quantifier that could be tried in more than one way is possessive, and what is never closed ends with the text,
@@ -68,10 +69,10 @@ _BOOLEAN = re.compile(rb"^(?:enum\s*\{\s*false\b[^{}#]*\}|typedef\s+_Bool\s+bool
 
 
 def _guarded(match: re.Match[bytes]) -> bytes:
-    """The declaration for compilers to which ``true`` is no keyword, and so 0 in ``#if`` (C23 6.10.1)."""
+    """The declaration for compilers to which these are no keywords."""
     first = match.string.count(b"\n", 0, match.start()) + 1
     last = first + match[0].count(b"\n")
-    return b"#if !true\n#line %d\n%s\n#endif\n#line %d" % (first, match[0], last + 1)
+    return b"%s#line %d\n%s\n#endif\n#line %d" % (IF_NO_BOOL, first, match[0], last + 1)
 
 
 def rewrite(files: Mapping[str, bytes]) -> dict[str, bytes]:

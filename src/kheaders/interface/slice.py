@@ -12,7 +12,7 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
-from kheaders.c.declaration import KEYWORDS, tags
+from kheaders.c.declaration import IF_NO_BOOL, KEYWORDS, tags
 from kheaders.c.lexer import tokens
 from kheaders.c.own_headers import Ahead
 from kheaders.errors import BlobError
@@ -28,8 +28,8 @@ _DECL, _TAG, _MACRO = range(len(ENTRIES))
 _WORDS, _STRONG, _WEAK, _MEMBERS, _TOUCHED = range(NAME_ROWS.index("touched") + 1)
 _LATER_KEYWORDS = ("bool", "false", "true")
 """What the kernel's headers declare and C23 has as keywords: of a compiler for it, they need not be had."""
-_UNLESS, _END = b"#if !true\n", b"\n#endif\n"
-"""Around such a declaration. ``true`` is 1 in ``#if`` where it is a keyword (C23 6.10.1); before, it is 0."""
+_END = b"\n#endif\n"
+"""Behind such a declaration, before which IF_NO_BOOL stands."""
 _TOUCH = pattern(r"(?:->|\.)\s*([A-Za-z_]\w*)")
 # A word boundary in front would keep the searches from jumping to the letters s, u and e.
 _RECORD = pattern(rb"(struct(?<!\wstruct)|union(?<!\wunion))\s+([A-Za-z_]\w*)")
@@ -516,7 +516,7 @@ class Cutter:
             page, item = blob.find("decl", number)
             marker = f'# {page.line(item)} "{paths[files[number]]}" 3\n'.encode()
             declaration = blob.declaration(number)
-            out += [marker, *((_UNLESS, declaration, _END) if number in guarded else (declaration, b"\n"))]
+            out += [marker, *((IF_NO_BOOL, declaration, _END) if number in guarded else (declaration, b"\n"))]
         declarations = b"".join(out)
         macros, last = (
             b"".join(b"#define %s\n" % blob.macro(number) for number in sorted(numbers))

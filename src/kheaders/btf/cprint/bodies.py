@@ -5,8 +5,8 @@ from __future__ import annotations
 from kheaders.btf.cprint.columns import Columns
 from kheaders.btf.cprint.declarators import Declarators
 from kheaders.btf.cprint.layouts import Form, Layouts
-from kheaders.btf.cprint.names import Names, Space
-from kheaders.btf.kinds import Kind
+from kheaders.btf.cprint.names import GUARDED, Names, Space
+from kheaders.btf.kinds import ENUM_BYTES, Kind
 from kheaders.btf.numbers import signed_value
 
 MAX_LINES = 1 << 20
@@ -33,6 +33,8 @@ class Bodies:
         """Type → component (-1 for itself) → attributes."""
         self._unnamed = 0
         self._lines_left = MAX_LINES + len(columns.words)
+        self.records = 0
+        """How many records were written."""
 
     def body(self, type_id: int, level: int) -> str:
         """``struct {…}`` of an anonymous record or enum, its last line indented by *level*."""
@@ -49,6 +51,7 @@ class Bodies:
         """The definition of a record without a semicolon; without its name unless *named*."""
         columns = self.columns
         form = self.layouts.form(type_id)
+        self.records += 1
         self.names.user = type_id
         word = "union" if columns.kinds[type_id] == Kind.UNION else "struct"
         head = self.declarators.tag(type_id) if named else word
@@ -73,15 +76,17 @@ class Bodies:
                 self.declarators.prepare(target, type_id)
         if 0 not in offsets:
             try:
-                pairs = zip(map(names.__getitem__, offsets), map(plain.__getitem__, targets), strict=True)
-                return [f"{before}{name}{after}" for name, (before, after) in pairs]
+                called = [*map(names.__getitem__, offsets)]
+                if GUARDED.isdisjoint(called):
+                    pairs = zip(called, map(plain.__getitem__, targets), strict=True)
+                    return [f"{before}{name}{after}" for name, (before, after) in pairs]
             except KeyError:
                 pass  # anonymous records among them
         lines = []
         for name, target in zip(offsets, targets, strict=True):
             if name and target in plain:
                 before, after = plain[target]
-                lines.append(f"{before}{names[name]}{after}")
+                lines.append(f"{before}{names.member(name)}{after}")
             else:
                 lines.append(self._member(name, target, level + 1, type_id))
         return lines
@@ -89,7 +94,8 @@ class Bodies:
     def _lines(self, type_id: int, level: int, form: Form) -> list[str]:
         """The members of any record, with padding, widths and tags."""
         fields = self.layouts.fields(type_id)
-        rows = iter(zip(self.columns.rows(type_id, 3), fields, range(len(fields)), strict=True))
+        known = [*zip(self.columns.rows(type_id, 3), fields, range(len(fields)), strict=True)]
+        rows = iter(known if form.order is None else [known[number] for number in form.order])
         tags = self.tags.get(type_id, {})
         lines = []
         for item in [None] * len(fields) if form.items is None else form.items:
@@ -112,7 +118,7 @@ class Bodies:
         declarators = self.declarators
         self.names.user = user
         if name:
-            return declarators.declare(target, self.names[name], level, user)
+            return declarators.declare(target, self.names.member(name), level, user)
         bare = self._unwrapped(target, user)
         kind = self.columns.kinds[bare]
         if kind in _RECORDS and self.columns.name_offset(bare):
@@ -144,7 +150,10 @@ class Bodies:
     # ---- enums ------------------------------------------------------------------------------------------------------
 
     def enum(self, type_id: int, level: int, head: str) -> str:
-        """The definition of an enum without a semicolon; without values only its declaration, as C has no other."""
+        """The definition of an enum without a semicolon; only its declaration if it has no values, and another has.
+
+        One whose values are not known gets a constant that stands for them, since C has none without.
+        """
         columns, names, used = self.columns, self.names, self.ordinary.used
         names.user = type_id
         wide = columns.kinds[type_id] == Kind.ENUM64
@@ -166,10 +175,13 @@ class Bodies:
             text = _wide(value, signed) if wide else str(value - (1 << 32) if signed and value >> 31 else value)
             append(f"{opening}{name} = {text},")
             opening = f"\n{tabs}\t"
-        if not rows:
+        size = columns.target(type_id)
+        if (not wide and size > ENUM_BYTES) or (not rows and columns.enum_definition(type_id) == type_id):
+            plain = names[columns.name_offset(type_id)] or "enum"
+            parts[:] = [head, f" {{\n{tabs}\t{self.ordinary.claim(f'__{plain}_unknown')},"]
+        elif not rows:
             return head
         append(f"\n{tabs}}}")
-        size = columns.target(type_id)
         if size in _MODES and not (wide and size == 8 and _needs_64(rows, signed)):
             append(f" __attribute__((mode({_MODES[size]})))")
         for attribute in self.tags.get(type_id, {}).get(-1, ()):

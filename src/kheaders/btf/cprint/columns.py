@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from itertools import compress
 
 from kheaders.btf.kinds import FLAG_SHIFT, KIND_MASK, KIND_SHIFT, LAST_KIND, VLEN_MASK, Kind
@@ -84,6 +85,22 @@ class Columns:
     def count(self, type_id: int) -> int:
         """``vlen``."""
         return self.words[self.starts[type_id] + 1] & VLEN_MASK
+
+    def enum_definition(self, type_id: int) -> int:
+        """The enum that an enum without values declares, which may stand in another place; itself if there is none."""
+        if self.count(type_id) or not self.name_offset(type_id):
+            return type_id
+        return self._enums.get(self.btf.type_name(type_id), type_id)
+
+    @cached_property
+    def _enums(self) -> dict[str, int]:
+        """Name → the first enum of that name that has values."""
+        found: dict[str, int] = {}
+        for kind in (Kind.ENUM, Kind.ENUM64):
+            for type_id in self.all(kind):
+                if self.count(type_id):
+                    found.setdefault(self.btf.type_name(type_id), type_id)
+        return found
 
     def name_offset(self, type_id: int) -> int:
         """Where its name lies; 0 if it has none."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from kheaders.btf.cprint.columns import Columns
 from kheaders.btf.cprint.names import Names, Space
+from kheaders.btf.cprint.scalars import Spelling, floating, integer
 from kheaders.btf.kinds import Kind
 
 MAX_DEPTH = 64
@@ -16,7 +17,6 @@ MAX_TEXT = 1 << 16
 
 _QUALIFIERS: dict[int, str] = {Kind.VOLATILE: "volatile", Kind.CONST: "const", Kind.RESTRICT: "restrict"}
 _TAGGED: dict[int, str] = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum", Kind.ENUM64: "enum"}
-_NUMBER = re.compile(r"[A-Za-z_]\w*( [A-Za-z_]\w*)*\Z", re.ASCII)
 _ATTRIBUTE = re.compile(r"[A-Za-z_]\w*(\([\w, ]*\))?\Z")
 
 
@@ -42,6 +42,9 @@ class Declarators:
         self._names: dict[int, str] = {}
         self._words: dict[str, str] = {}
         """Tag → the keyword that it goes with."""
+        self._numbers: dict[int, Spelling] = {}
+        self._address = "" if columns.btf.pointer_size == _POINTER else f"{_ADDRESSES[columns.btf.pointer_size]} "
+        """What stands for a pointer where those of the kernel have another size than BPF's."""
         self._depth = 0
 
     # ---- names ------------------------------------------------------------------------------------------------------
@@ -93,7 +96,7 @@ class Declarators:
         """Work out the declarator of *type_id* if it is a pointer to, or itself, something that has a name."""
         columns = self.columns
         kind = columns.kind(type_id, user)
-        if kind == Kind.PTR:
+        if kind == Kind.PTR and not self._address:
             target = columns.target(type_id)
             known = self.plain.get(target)
             if known is None and columns.checked(target, type_id) and columns.name_offset(target):
@@ -135,7 +138,9 @@ class Declarators:
         columns = self.columns
         kind = columns.kind(type_id, user)
         keep = True
-        if kind == Kind.PTR:
+        if kind == Kind.PTR and self._address:
+            before, after = self._address, ""
+        elif kind == Kind.PTR:
             before, after, keep = self._pointer(columns.target(type_id), level, type_id)
         elif kind in _QUALIFIERS:
             before, after, keep = self._qualified(_QUALIFIERS[kind], type_id, level)
@@ -150,7 +155,7 @@ class Declarators:
             keep = keep and kept
         elif kind == Kind.TYPE_TAG:
             before, after, keep = self._build(columns.target(type_id), level, type_id)
-            before = f"{before.rstrip(' ')} {self._type_tag(type_id)} "
+            before = f"{before.rstrip(' ')} {self._type_tag(type_id)}".rstrip(" ") + " "
         else:
             before, keep = self._base(type_id, kind, level, user)
             after = ""
@@ -162,23 +167,30 @@ class Declarators:
 
     def _base(self, type_id: int, kind: int, level: int, user: int) -> tuple[str, bool]:
         if kind in (Kind.INT, Kind.FLOAT):
-            return f"{self._number(type_id)} ", True
+            return f"{self.number(type_id).name} ", True
         if kind == Kind.TYPEDEF:
             return f"{self.name(type_id)} ", True
-        if kind == Kind.FWD:
-            return f"{self.tag(type_id)} ", True
+        if kind == Kind.FWD:  # of one without a name only pointers can be had
+            return f"{self.tag(type_id)} " if self.columns.name_offset(type_id) else "void ", True
         if kind in _TAGGED:
             if self.columns.name_offset(type_id):
                 return f"{self.tag(type_id)} ", True
             return f"{self.bodies.body(type_id, level)} ", False
         raise self.columns.btf.damage(user, f"refers to type {type_id}, a {Kind(kind).name}, where a C type must stand")
 
-    def _number(self, type_id: int) -> str:
-        """The name of an INT or FLOAT, which is one or more words."""
-        text = self.columns.btf.type_name(type_id)
-        if not _NUMBER.match(text):
-            raise self.columns.btf.damage(type_id, f"the name {text[:80]!r} cannot be in C")
-        return text
+    def number(self, type_id: int) -> Spelling:
+        """How an INT or FLOAT is written, and what has to be declared for that."""
+        found = self._numbers.get(type_id)
+        if found is None:
+            name, size = self.columns.btf.type_name(type_id), self.columns.target(type_id)
+            if self.columns.kinds[type_id] == Kind.FLOAT:
+                found = floating(name, size, self.ordinary.claim)
+            else:
+                encoding = self.columns.words[self.columns.starts[type_id] + 3] >> 24
+                signed, boolean = encoding & _SIGNED != 0, encoding & _BOOLEAN != 0
+                found = integer(name, size, signed, boolean, self.ordinary.claim)
+            self._numbers[type_id] = found
+        return found
 
     def _pointer(self, target: int, level: int, user: int) -> tuple[str, str, bool]:
         before, after, keep = self._build(target, level, user)
@@ -213,16 +225,18 @@ class Declarators:
         return f"{' '.join(reversed(words))} {before}", after, keep
 
     def _type_tag(self, type_id: int) -> str:
-        return f"__attribute__(({self.attribute(type_id, 'btf_type_tag')}))"
+        attribute = self.attribute(type_id, "btf_type_tag")
+        return f"__attribute__(({attribute}))" if attribute else ""
 
     def attribute(self, type_id: int, tag: str) -> str:
-        """What stands in ``__attribute__((…))`` for a TYPE_TAG or DECL_TAG; *tag* is the attribute of plain ones."""
+        """What stands in ``__attribute__((…))`` for a TYPE_TAG or DECL_TAG; *tag* is the attribute of plain ones.
+
+        Empty for a text that no attribute can have.
+        """
         text = self.columns.btf.type_name(type_id)
-        if not self.columns.flag(type_id):
-            return f'{tag}("{quoted(text)}")'
-        if not _ATTRIBUTE.match(text):
-            raise self.columns.btf.damage(type_id, f"the attribute {text[:80]!r} cannot be in C")
-        return text
+        if self.columns.flag(type_id):
+            return text if _ATTRIBUTE.match(text) else ""
+        return f'{tag}("{text.translate(_ESCAPES)}")' if text.isprintable() else ""
 
     def _parameters(self, type_id: int, level: int) -> tuple[str, bool]:
         columns, names = self.columns, self.names
@@ -240,7 +254,7 @@ class Declarators:
         for name, target in rows:
             before, after, kept = self._build(target, level, type_id)
             names.user = type_id
-            text = f"{before}{names[name]}{after}" if name else before.rstrip(" ") + after
+            text = f"{before}{names.member(name)}{after}" if name else before.rstrip(" ") + after
             keep = keep and kept
             total += len(text)
             if keep and total > MAX_TEXT:
@@ -252,12 +266,9 @@ class Declarators:
 
 
 _ELLIPSIS = (0, 0)
-
-
-def quoted(text: str) -> str:
-    """*text* as it stands between the quotes of a C string."""
-    return "".join(c if c.isprintable() and c not in '"\\' and c.isascii() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", "replace"))
+_ESCAPES = str.maketrans({'"': '\\"', "\\": "\\\\"})
+"""An attribute's string is not evaluated: clang takes no octal or hexadecimal escapes in it."""
+_SIGNED, _BOOLEAN = 1, 4
+_POINTER = 8
+"""Bytes of a pointer for BPF."""
+_ADDRESSES = {4: "unsigned int"}

@@ -18,8 +18,14 @@ from kheaders.btf.numbers import old_bit_field
 from kheaders.btf.table import MAX_DEPTH, MAX_SIZE
 
 _RECORDS = (Kind.STRUCT, Kind.UNION)
-_WORD, _QUADWORD = 8, 16
-"""The alignment in bytes of the largest numbers, and of __int128, when compiled for BPF."""
+_WORD = 8
+"""Bytes of ``long`` when compiled for BPF."""
+_ALIGNED: dict[int, frozenset[int]] = {
+    Kind.INT: frozenset((1, 2, 4, 8, 16)),
+    Kind.FLOAT: frozenset((4, 8)),
+    **dict.fromkeys((Kind.ENUM, Kind.ENUM64), frozenset((1, 2, 4, 8))),
+}
+"""The sizes in bytes that numbers of each kind have when compiled for BPF; their alignments are the same."""
 MAX_ALIGN = 4096
 """The largest alignment, in bytes, that is inferred from a size."""
 
@@ -36,6 +42,13 @@ class Form(NamedTuple):
     """Bytes of an ``aligned`` attribute, or 0."""
     widths: bool = False
     items: list[Item] | None = None
+    order: list[int] | None = None
+    """Numbers of the members as they lie, where BTF has them in another order; empty where C cannot have them at all,
+    as they overlap, or go beyond the size: *items* are bytes then."""
+
+
+def _opaque(size: int) -> Form:
+    return Form(BYTE, items=[Item(size, BYTE, text=f"unsigned char __opaque[{size // BYTE}]")], order=[])
 
 
 @cache
@@ -150,8 +163,9 @@ class Layouts:
         if kind not in _SIZED:
             return 0, BYTE
         size = self.columns.target(type_id)
-        largest = _QUADWORD if kind == Kind.INT else _WORD
-        return size * BYTE, max(1, min(size, largest)) * BYTE
+        if size not in _ALIGNED.get(kind, ()):
+            return size * BYTE, BYTE  # written as bytes
+        return size * BYTE, size * BYTE
 
     # ---- records ----------------------------------------------------------------------------------------------------
 
@@ -164,15 +178,28 @@ class Layouts:
         fields = self.fields(type_id)
         align = max((field.align for field in fields), default=BYTE)
         widths = any(field.width for field in fields)
+        if any(field.offset + (field.width or field.bits) > size for field in fields):
+            return _opaque(size)
         if kind == Kind.UNION:
+            if any(field.offset for field in fields):
+                return _opaque(size)
             return self._union(fields, size, align)._replace(widths=widths)
+        order = sorted(range(len(fields)), key=lambda number: fields[number].offset)
+        if order != [*range(len(fields))]:
+            fields = [fields[number] for number in order]
+            return self._struct(fields, size, align, widths)._replace(order=order)
+        return self._struct(fields, size, align, widths)
+
+    def _struct(self, fields: list[Field], size: int, align: int, widths: bool) -> Form:
+        """The form of a struct whose members lie in order."""
         expected = ([field.offset for field in fields], size)
         loose = size % align == 0 and all(field.width or field.offset % field.align == 0 for field in fields)
         for packed in (False, True) if loose else (True,):
-            items = arrange(fields, size, BYTE if packed else align, self.pointer, packed=packed)
+            items = arrange(fields, size, BYTE if packed else align, _WORD * BYTE, packed=packed)
             if place(items, align, packed=packed) == expected:
                 return Form(BYTE if packed else align, packed, 0, widths, items)
-        return Form(BYTE, True, 0, widths, arrange_packed(fields, size))
+        items = arrange_packed(fields, size)
+        return Form(BYTE, True, 0, widths, items) if place(items, BYTE, packed=True) == expected else _opaque(size)
 
     def _natural(self, type_id: int, kind: int, size: int) -> int:
         """The alignment of a record without bit-fields that lies as a compiler would lay it out; 0 for any other."""

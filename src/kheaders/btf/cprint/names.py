@@ -11,25 +11,37 @@ from collections.abc import Iterable
 from itertools import accumulate, filterfalse
 
 from kheaders.btf.table import Btf
+from kheaders.c.declaration import KEYWORDS
+
+MAX_NAME = 256
+"""Characters of a name that stands for one that C cannot have."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*\Z")
-_WORDS = (
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while _Bool "
-    "asm typeof __int128"
-)
-_KEYWORDS = frozenset(_WORDS.split())
-TAGS = frozenset({"struct", "union", "enum"})
+_NO_NAME = re.compile(r"[^A-Za-z0-9_]")
+_C23 = "alignas alignof constexpr nullptr static_assert thread_local typeof typeof_unqual"
+"""Keywords since C23 (6.4.1), beside those of :data:`GUARDED`."""
+_OF_COMPILERS = "__alignas __attribute __bf16 __block __declspec __float128 __fp16 __func__ __thread _Float16 _Nonnull"
+_KEYWORDS = frozenset((*(word.decode() for word in KEYWORDS), *_C23.split(), *_OF_COMPILERS.split()))
+GUARDED = frozenset(("bool", "false", "true"))
+"""Names that kernels declare, and that are keywords since C23: left out there, where they are declared."""
+
+
+def is_usable(name: str) -> bool:
+    """Whether a name can be declared in every C from gnu11 to gnu23, GUARDED ones aside."""
+    return _IDENTIFIER.match(name) is not None and name not in _KEYWORDS
 
 
 class Names(dict[int, str]):
-    """Offset of a string → the string, which is empty or a name in C; BtfError for any other."""
+    """Offset of a string → the string as a name in C: empty, itself, or another where C cannot have it."""
 
     def __init__(self, btf: Btf) -> None:
         super().__init__()
         self.btf = btf
         self.user = 0
         """The type whose names are being read, for messages."""
+        self.renamed: dict[str, str] = {}
+        """Each name that C cannot have → the one that it has instead."""
+        self._given: set[str] = set()
 
     def load(self) -> None:
         """Read all names at once, which is faster than one by one if most of them will be wanted."""
@@ -41,17 +53,30 @@ class Names(dict[int, str]):
                 texts = []  # names are then read one by one, and what is no name is met where it is used
             offsets = list(accumulate(map((1).__add__, map(len, texts)), initial=owner.first_string))
             self.update(zip(offsets, texts, strict=False))
-            others = set(filterfalse(str.isidentifier, texts)) | _KEYWORDS
+            others = {*filterfalse(str.isidentifier, texts), *_KEYWORDS}
             for offset in [offset for offset, text in zip(offsets, texts, strict=False) if text in others]:
                 del self[offset]
             owner = owner.base
 
     def __missing__(self, offset: int) -> str:
         text = self.btf.string(offset, self.user)
-        if text and (not _IDENTIFIER.match(text) or text in _KEYWORDS):
-            raise self.btf.damage(self.user, f"the name {text[:80]!r} cannot be in C")
-        self[offset] = text
-        return text
+        self[offset] = text if not text or is_usable(text) else self.renamed.get(text) or self._instead(text)
+        return self[offset]
+
+    def member(self, offset: int) -> str:
+        """The name of a member or a parameter, which is none of GUARDED."""
+        text = self[offset]
+        return self.renamed.get(text) or self._instead(text) if text in GUARDED else text
+
+    def _instead(self, text: str) -> str:
+        name = plain = _NO_NAME.sub("_", f"_{text}" if text[0].isdigit() else f"{text}_")[:MAX_NAME]
+        number = 1
+        while name in self._given:
+            number += 1
+            name = f"{plain}{number}"
+        self._given.add(name)
+        self.renamed[text] = name
+        return name
 
 
 class Space:

@@ -117,6 +117,8 @@ class Order:
                 strong |= self._order(target, weak, type_id, depth + 1)
             return strong
         ordered[type_id] = _DONE
+        if kind in _ENUMS and (definition := columns.enum_definition(type_id)) != type_id:
+            self._order(definition, False, type_id, depth + 1)
         if kind == _FWD or kind in _ENUMS:
             if columns.name_offset(type_id) or not self._is_referenced(type_id):
                 self.queue.append(type_id)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from kheaders.btf import calls
 from kheaders.btf.cprint.bodies import Bodies
 from kheaders.btf.cprint.columns import Columns
 from kheaders.btf.cprint.declarators import Declarators
 from kheaders.btf.cprint.layouts import Layouts
-from kheaders.btf.cprint.names import Names, Space
+from kheaders.btf.cprint.names import MAX_NAME, Names, Space
 from kheaders.btf.cprint.order import Order, Write
 from kheaders.btf.kinds import Kind
 from kheaders.btf.table import Btf
+from kheaders.c.declaration import IF_NO_BOOL
 
 FLUSH = 1 << 12
 """Definitions after which the text so far is handed out."""
@@ -20,21 +22,11 @@ FLUSH = 1 << 12
 _RECORDS = (Kind.STRUCT, Kind.UNION)
 _BUILT_IN = ("__builtin_va_list",)
 """Names that each compiler defines in its own way for each processor: what BTF means by them gets another name."""
-_POLY = {
-    "__Poly8_t": "unsigned char",
-    "__Poly16_t": "unsigned short",
-    "__Poly64_t": "unsigned long long",
-    "__Poly128_t": "unsigned __int128",
-}
-"""Vectors' elements that GCC for arm64 has built in, and clang has not (tools/lib/bpf/btf_dump.c)."""
 
 
 def guarded(text: str) -> str:
-    """*text*, which declares ``bool``, ``false`` or ``true``, for compilers to which these are no keywords (C23).
-
-    ``true`` is 1 in ``#if`` where it is a keyword (C23 6.10.1), and where <stdbool.h> defines it; else it is 0.
-    """
-    return f"#if !true\n{text}#endif\n"
+    """*text*, which declares ``bool``, ``false`` or ``true``, for compilers to which these are no keywords (C23)."""
+    return f"{IF_NO_BOOL.decode()}{text}#endif\n"
 
 
 class Printer:
@@ -53,6 +45,8 @@ class Printer:
         self.bodies.declarators = self.declarators
         self.order = Order(columns, Write(self._define, self._declare, self._typedef, self._number))
         self._out: list[str] = []
+        self._told = 0
+        """How many of the names that C cannot have were told of."""
         self.callable = self._read_tags()
 
     def everything(self) -> Iterator[str]:
@@ -116,7 +110,9 @@ class Printer:
     # ---- pieces ----
 
     def _flush(self) -> str:
-        text = "".join(self._out)
+        renamed = dict(islice(self.names.renamed.items(), self._told, None))
+        self._told += len(renamed)
+        text = "".join((*(f"/* {_comment(one)} is called {name} */\n" for one, name in renamed.items()), *self._out))
         self._out.clear()
         return text
 
@@ -129,7 +125,8 @@ class Printer:
             self._out.append(f"{guarded(text) if own else text}\n")
 
     def _declare(self, type_id: int) -> None:
-        self._out.append(f"{self.declarators.tag(type_id)};\n\n")
+        if self.columns.name_offset(type_id):
+            self._out.append(f"{self.declarators.tag(type_id)};\n\n")
 
     def _typedef(self, type_id: int) -> None:
         name = self.declarators.name(type_id)
@@ -140,9 +137,9 @@ class Printer:
         self._out.append(f"{guarded(text) if self._guarded and name == 'bool' else text}\n")
 
     def _number(self, type_id: int) -> None:
-        name = self.columns.btf.type_name(type_id)
-        if name in _POLY:
-            self._out.append(f"typedef {_POLY[name]} {name};\n\n")
+        name, text = self.declarators.number(type_id)
+        if text:
+            self._out.append(f"{guarded(text) if self._guarded and name == 'bool' else text}\n")
 
     def _read_tags(self) -> list[int]:
         """Tags of records, members and typedefs to where they are printed; the FUNCs that are tagged as callable."""
@@ -162,9 +159,16 @@ class Printer:
                 if not own and (kind == Kind.TYPEDEF or component >= columns.count(target)):
                     raise btf.damage(at, f"is a tag on part {component} of type {target}, which it has not")
                 attribute = self.declarators.attribute(at, "btf_decl_tag")
+                if not attribute:
+                    continue
                 parts = self.bodies.tags.setdefault(target, {})
                 parts.setdefault(-1 if own else component, []).append(attribute)
         return found
+
+
+def _comment(text: str) -> str:
+    """*text* as it may stand in a comment of one line."""
+    return ascii(text[:MAX_NAME]).replace("*/", "* /").replace("/*", "/ *")
 
 
 _ITSELF = 0xFFFFFFFF

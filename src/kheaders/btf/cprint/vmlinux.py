@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kheaders.btf.cprint.printer import Printer
-from kheaders.btf.kinds import Kind
+from kheaders.btf.kinds import RECORDS, Kind
 from kheaders.btf.table import Btf
 
 HEAD = """\
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
 
+"""
+ORDER = """\
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_{}_ENDIAN__
+#error "these are the types of {} kernel: compile with -target bpf{}"
+#endif
+
+"""
+PUSH = """\
 #ifndef BPF_NO_PRESERVE_ACCESS_INDEX
 #pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)
 #endif
@@ -19,11 +27,13 @@ HEAD = """\
 """
 FUNCTIONS = "#ifndef BPF_NO_KFUNC_PROTOTYPES\n"
 FUNCTIONS_END = "#endif\n\n"
-TAIL = """\
+POP = """\
 #ifndef BPF_NO_PRESERVE_ACCESS_INDEX
 #pragma clang attribute pop
 #endif
 
+"""
+TAIL = """\
 #endif /* __VMLINUX_H__ */
 """
 
@@ -35,14 +45,28 @@ def header(btf: Btf, roots: Iterable[int] | None = None) -> Iterator[str]:
     unless the program defines the macro that bpftool's header heeds too. Raises BtfError for damage.
     """
     printer = Printer(btf, guarded=True)
-    types, functions = _parted(btf, roots) if roots is not None else (None, printer.callable)
     yield HEAD
-    yield from printer.everything() if types is None else printer.types(types)
+    yield (
+        ORDER.format("BIG", "a big-endian", "eb") if btf.big_endian else ORDER.format("LITTLE", "a little-endian", "el")
+    )
+    if roots is None:
+        functions = printer.callable
+        pieces: Iterable[str] = printer.everything()
+        records = any(kind in RECORDS for kind in printer.columns.kinds)
+    else:
+        types, functions = _parted(btf, roots)
+        pieces = [*printer.types(types), *printer.needs(functions)]
+        records = printer.bodies.records > 0
+    if records:  # clang warns where there is nothing to mark
+        yield PUSH
+    yield from pieces
     if functions:
         yield from printer.needs(functions)
         yield FUNCTIONS
         yield from printer.functions(functions)
         yield FUNCTIONS_END
+    if records:
+        yield POP
     yield TAIL
 
 
