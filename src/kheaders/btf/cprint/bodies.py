@@ -77,7 +77,7 @@ class Bodies:
         if 0 not in offsets:
             try:
                 called = [*map(names.__getitem__, offsets)]
-                if GUARDED.isdisjoint(called):
+                if not names.guards or GUARDED.isdisjoint(called):
                     pairs = zip(called, map(plain.__getitem__, targets), strict=True)
                     return [f"{before}{name}{after}" for name, (before, after) in pairs]
             except KeyError:
@@ -150,9 +150,9 @@ class Bodies:
     # ---- enums ------------------------------------------------------------------------------------------------------
 
     def enum(self, type_id: int, level: int, head: str) -> str:
-        """The definition of an enum without a semicolon; only its declaration if it has no values, and another has.
+        """The definition of an enum without a semicolon; only its declaration if it has no values.
 
-        One whose values are not known gets a constant that stands for them, since C has none without.
+        One that is a member all the same, or whose values are not known, gets a constant that stands for them.
         """
         columns, names, used = self.columns, self.names, self.ordinary.used
         names.user = type_id
@@ -176,7 +176,7 @@ class Bodies:
             append(f"{opening}{name} = {text},")
             opening = f"\n{tabs}\t"
         size = columns.target(type_id)
-        if (not wide and size > ENUM_BYTES) or (not rows and columns.enum_definition(type_id) == type_id):
+        if (not wide and size > ENUM_BYTES) or (not rows and columns.is_embedded_enum(type_id)):
             plain = names[columns.name_offset(type_id)] or "enum"
             parts[:] = [head, f" {{\n{tabs}\t{self.ordinary.claim(f'__{plain}_unknown')},"]
         elif not rows:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from itertools import compress
 
-from kheaders.btf.kinds import FLAG_SHIFT, KIND_MASK, KIND_SHIFT, LAST_KIND, VLEN_MASK, Kind
+from kheaders.btf.kinds import FLAG_SHIFT, KIND_MASK, KIND_SHIFT, LAST_KIND, RECORDS, VLEN_MASK, WRAPPERS, Kind
 from kheaders.btf.table import Btf
 from kheaders.errors import BtfError
 
@@ -92,6 +92,25 @@ class Columns:
             return type_id
         return self._enums.get(self.btf.type_name(type_id), type_id)
 
+    def is_embedded_enum(self, type_id: int) -> bool:
+        """Whether a record has a member of the enum without values *type_id*, which is declared nowhere else."""
+        return type_id in self._embedded_enums and self.enum_definition(type_id) == type_id
+
+    @cached_property
+    def _embedded_enums(self) -> frozenset[int]:
+        """Enums without values that are members, or elements of members."""
+        empty = {one for kind in (Kind.ENUM, Kind.ENUM64) for one in self.all(kind) if not self.count(one)}
+        if not empty:
+            return frozenset()
+        users: dict[int, list[int]] = {}
+        for kind in WRAPPERS:
+            for one in self.all(kind):
+                users.setdefault(self.target(one), []).append(one)
+        for one in self.all(Kind.ARRAY):
+            users.setdefault(self.array(one)[0], []).append(one)
+        members = {target for kind in RECORDS for one in self.all(kind) for target in self.targets(one, kind)}
+        return frozenset(one for one in empty if not members.isdisjoint(_reached(one, users)))
+
     @cached_property
     def _enums(self) -> dict[str, int]:
         """Name → the first enum of that name that has values."""
@@ -122,3 +141,14 @@ class Columns:
         """(type, number) of the elements of an array."""
         at = self.starts[type_id]
         return self.words[at + 3], self.words[at + 5]
+
+
+def _reached(start: int, edges: Mapping[int, Collection[int]]) -> set[int]:
+    """*start*, and what can be reached from it."""
+    found = {start}
+    todo = [start]
+    while todo:
+        more = set(edges.get(todo.pop(), ())) - found
+        found |= more
+        todo += more
+    return found

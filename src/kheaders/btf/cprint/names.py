@@ -41,6 +41,10 @@ class Names(dict[int, str]):
         """The type whose names are being read, for messages."""
         self.renamed: dict[str, str] = {}
         """Each name that C cannot have → the one that it has instead."""
+        self.macros: dict[str, str] = {}
+        """Each of GUARDED that a member has → the macro that stands for it, which the text has to define."""
+        self.guards = False
+        """Whether members with such names are called by macros."""
         self._given: set[str] = set()
 
     def load(self) -> None:
@@ -64,9 +68,9 @@ class Names(dict[int, str]):
         return self[offset]
 
     def member(self, offset: int) -> str:
-        """The name of a member or a parameter, which is none of GUARDED."""
+        """The name of a member or a parameter: if it is one of GUARDED, and *guards* is set, a macro."""
         text = self[offset]
-        return self.renamed.get(text) or self._instead(text) if text in GUARDED else text
+        return self.macros.setdefault(text, f"___{text}") if self.guards and text in GUARDED else text
 
     def _instead(self, text: str) -> str:
         name = plain = _NO_NAME.sub("_", f"_{text}" if text[0].isdigit() else f"{text}_")[:MAX_NAME]

@@ -39,6 +39,7 @@ class Printer:
         self._guarded = guarded
         self.columns = columns = Columns(btf)
         self.names = Names(btf)
+        self.names.guards = guarded
         self.ordinary = Space(_BUILT_IN)
         self.bodies = Bodies(columns, self.names, Layouts(columns, btf.pointer_size), self.ordinary)
         self.declarators = Declarators(columns, self.names, Space(), self.ordinary, self.bodies)
@@ -47,6 +48,8 @@ class Printer:
         self._out: list[str] = []
         self._told = 0
         """How many of the names that C cannot have were told of."""
+        self._defined: set[str] = set()
+        """Macros that the text has."""
         self.callable = self._read_tags()
 
     def everything(self) -> Iterator[str]:
@@ -112,7 +115,14 @@ class Printer:
     def _flush(self) -> str:
         renamed = dict(islice(self.names.renamed.items(), self._told, None))
         self._told += len(renamed)
-        text = "".join((*(f"/* {_comment(one)} is called {name} */\n" for one, name in renamed.items()), *self._out))
+        notes = [f"/* {_comment(one)} is called {name} */\n" for one, name in renamed.items()]
+        macros, self.names.macros = self.names.macros, {}
+        for one, macro in macros.items():
+            if macro not in self._defined:
+                self._defined.add(macro)
+                other = f"#define {macro} {one}_\n#endif\n"
+                notes.append(f"{IF_NO_BOOL.decode()}#define {macro} {one}\n#else\n{other}")
+        text = "".join((*notes, *self._out))
         self._out.clear()
         return text
 

@@ -16,6 +16,7 @@ from kheaders.btf.cprint.names import is_usable
 _WORDS = re.compile(r"[a-z_]\w*( [a-z_]\w*)*\Z", re.ASCII)
 _INTEGERS = {1: "char", 2: "short", 4: "int", 8: "long long", 16: "__int128"}
 _FLOATS = {4: "float", 8: "double"}
+_LONG_DOUBLE = 8
 _SIZES = {
     ("char",): 1,
     ("short",): 2,
@@ -51,7 +52,7 @@ def integer(name: str, size: int, signed: bool, boolean: bool, claim: Callable[[
 
 def floating(name: str, size: int, claim: Callable[[str], str]) -> Spelling:
     """A FLOAT of *size* bytes; *claim* gives names that are free."""
-    if name == _FLOATS.get(size):
+    if name == _FLOATS.get(size) or (name == "long double" and size == _LONG_DOUBLE):
         return Spelling(name)
     return _called(name, _FLOATS[size], claim) if size in _FLOATS else _bytes("__float", size, claim)
 
