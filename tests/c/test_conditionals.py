@@ -7,7 +7,7 @@ import json
 import pytest
 
 from kheaders.c import conditionals
-from kheaders.c.conditionals import Group
+from kheaders.c.conditionals import GUARDS, INCLUDES, LINES, Group
 from kheaders.c.directives import scan
 
 GUARDED = b"""\
@@ -32,20 +32,35 @@ int c;
 
 
 def test_groups_of_a_header() -> None:
-    guard, found = conditionals.groups(scan(GUARDED))
-    assert guard == b"_A_H"
-    assert found == [
-        Group(frozenset({b"LIMIT"}), b"LIMIT", 3, 5, False, b"LIMIT 5", 4),
-        Group(frozenset({b"CONFIG_A"}), b"", 6, 12, True),
-        Group(frozenset({b"DEBUG", b"LEVEL"}), b"", 8, 12, True),
-        Group(frozenset({b"BOTH"}), b"", 13, 16, False),
+    assert conditionals.groups(scan(GUARDED)) == [
+        Group(frozenset({b"LIMIT"}), b"LIMIT", 3, 5, LINES, b"LIMIT 5", 4, gives=b"LIMIT"),
+        Group(frozenset({b"CONFIG_A"}), b"", 6, 12, INCLUDES),
+        Group(frozenset({b"DEBUG", b"LEVEL"}), b"", 8, 12, INCLUDES),
+        Group(frozenset({b"BOTH"}), b"", 13, 16, LINES, gives=b"BOTH"),
+        Group(frozenset({b"_A_H"}), b"", 1, 17, GUARDS),
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"#ifndef A\n#define A 1\n#endif\nint a;\n",
+        b"int a;\n#ifndef A\n#define A 1\nint b;\n#endif\n",
+        b"#ifndef A\n#define A 1\nint a;\n#else\nint b;\n#endif\n",
+        b"#ifndef A\n#define B\n#if B\n#define A 1\n#endif\n#endif\n",
+    ],
+)
+def test_what_does_not_enclose_all_of_a_header_is_no_guard(text: bytes) -> None:
+    """The macro has a default then: a definition before the header is in force in the rest of it."""
+    found = conditionals.groups(scan(text))
+    assert [group.gives for group in found if b"A" in group.names] == [b"A"]
+    assert all(group.effect == LINES for group in found)
+
+
 def test_a_later_condition_does_not_matter_to_the_lines_before_it() -> None:
-    _, found = conditionals.groups(scan(b"#if A\n#include <a.h>\n#elif B\nint b;\n#endif\n"))
+    found = conditionals.groups(scan(b"#if A\n#include <a.h>\n#elif B\nint b;\n#endif\n"))
     assert [group[0] for group in found] == [{b"A"}, {b"B"}]
-    assert [group[2:5] for group in found] == [(1, 5, True), (3, 5, False)]
+    assert [group[2:5] for group in found] == [(1, 5, INCLUDES), (3, 5, LINES)]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +116,9 @@ def test_lists(text: bytes, expected: bool) -> None:
 def test_notes_can_be_asked() -> None:
     notes, defaults = conditionals.survey([("include/a.h", GUARDED), ("include/list.h", b"HOOK(a)\n")])
     assert defaults == [conditionals.Default("include/a.h", 4, b"LIMIT", b"LIMIT 5")]
-    assert notes["defaults"] == "LIMIT include/a.h"
+    assert notes["defaults"] == "BOTH include/a.h\nLIMIT include/a.h"
     assert json.loads(notes["bare"]) == {"include/list.h": "HOOK(a)\n"}
-    assert conditionals.places(notes["tested"], ("DEBUG", "LEVE", "LIMIT")) == {"DEBUG": [("include/a.h", 8, 12, True)]}
-    assert set(conditionals.macros(notes)) == {"CONFIG_A", "DEBUG", "LEVEL", "BOTH"}
+    assert conditionals.places(notes["tested"], ("DEBUG", "LEVE", "LIMIT")) == {
+        "DEBUG": [("include/a.h", 8, 12, INCLUDES)]
+    }
+    assert set(conditionals.macros(notes)) == {"CONFIG_A", "DEBUG", "LEVEL", "BOTH", "_A_H"}

@@ -42,6 +42,10 @@ class Guard(NamedTuple):
     """Whether the text says ``#pragma once``."""
 
 
+LINES, INCLUDES, GUARDS = range(3)
+"""What a conditional group decides on."""
+
+
 class Group(NamedTuple):
     """Lines of a header from ``#if`` to ``#endif``, and the macros that decide on them."""
 
@@ -50,12 +54,14 @@ class Group(NamedTuple):
     """The macro that the lines define, and nothing else, if it is not defined yet."""
     first: int
     last: int
-    includes: bool
-    """Whether an include line is among them."""
+    effect: int
+    """INCLUDES if an include line is among them, GUARDS if they are all of the header, and LINES for others."""
     text: bytes = b""
     """The definition of *default*, if the lines are in no other group."""
     line: int = 0
     """Where that is."""
+    gives: bytes = b""
+    """The macro that the lines define, besides other things, if it is not defined yet."""
 
 
 class Default(NamedTuple):
@@ -89,14 +95,16 @@ def survey(files: Iterable[tuple[str, bytes]], scanned: Callable[[str, Scan], No
         text = scan(raw)
         if scanned is not None:
             scanned(path, text)
-        for group in groups(text)[1]:
+        for group in groups(text):
+            if group.gives:
+                defaults.add(f"{group.gives.decode()} {path}")
             if group.default:
                 defaults.add(f"{group.default.decode()} {path}")
                 if group.text:
                     given.append(Default(path, group.line, group.default, group.text))
                 continue
             for name in group.names:
-                place = f"{path} {group.first} {group.last} {int(group.includes)}"
+                place = f"{path} {group.first} {group.last} {group.effect}"
                 tested.setdefault(name.decode(), []).append(place)
         if not begins_with_guard(raw) and is_list(text):
             bare[path] = raw.decode("utf-8", "replace")
@@ -190,12 +198,13 @@ def begins_with_guard(raw: bytes) -> bool:
     return _GUARDED.match(raw) is not None
 
 
-def groups(text: Scan) -> tuple[bytes, list[Group]]:
-    """The macro by which a header guards itself, if it does, and its other groups of conditional lines."""
+def groups(text: Scan) -> list[Group]:
+    """The groups of conditional lines of a header; the one of its include guard is one of them."""
     found: list[Group] = []
     stack: list[_Open] = []
     own = guard(text)
-    guarding = b"#pragma once" if own.once else own.macro if own.defined else b""
+    # a macro that the rest of the text may use is no guard, but has a default
+    guarding = own.macro if own.defined and own.encloses else b""
     done = 0
     for number, one in enumerate(text.directives):
         word = one.name
@@ -214,22 +223,29 @@ def groups(text: Scan) -> tuple[bytes, list[Group]]:
             stack[-1].including = len(stack[-1].tests)
         elif word == b"define":
             stack[-1].definitions += 1
-            if not stack[-1].other:  # else the name makes no difference
-                stack[-1].defines(directives.macro(one)[0])
+            lacking = [group for group in stack if group.absent and (group.number or not guarding)]
+            if lacking or not stack[-1].other:  # else the name makes no difference
+                name = directives.macro(one)[0]
+                stack[-1].defines(name)
+                for group in lacking:
+                    group.gives = group.gives or (name if name == group.absent else b"")
             stack[-1].define = one
         elif word == b"endif":
             group = stack.pop()
             if stack:
                 stack[-1].take(group)
-            if group.number or group.absent != guarding or not guarding:
+            if not group.number and guarding:
+                found.append(Group(frozenset((guarding,)), b"", group.tests[0][1], one.line, GUARDS))
+            else:
                 default = group.absent if group.defined == group.absent and not group.other else b""
                 # what a later condition tests does not matter to the lines before it
                 for at, (names, first) in enumerate(group.tests):
-                    found.append(Group(frozenset(names), default, first, one.line, at < group.including))
+                    effect = INCLUDES if at < group.including else LINES
+                    found.append(Group(frozenset(names), default, first, one.line, effect, gives=group.gives))
                 alone = not stack or (len(stack) == 1 and stack[0].absent == guarding != b"" and not stack[0].number)
                 if default and group.definitions == 1 and group.define is not None and alone:
                     found[-1] = found[-1]._replace(text=_printed(group.define), line=group.define.line)
-    return guarding, found
+    return found
 
 
 class _Open:
@@ -245,6 +261,8 @@ class _Open:
         """The one macro that is defined in it."""
         self.other = False
         """Whether there is code in it, or a definition of another macro."""
+        self.gives = b""
+        """The macro that it is about, if it is defined in it."""
         self.definitions = 0
         self.define: Directive | None = None
         """The last ``#define`` that is in no group within."""
@@ -361,15 +379,15 @@ def _holds(directive: Directive, known: Known) -> bool | None:
     return None if defined is None else defined != negated
 
 
-def places(tested: str, names: Iterable[str]) -> dict[str, list[tuple[str, int, int, bool]]]:
-    """What the note ``tested`` says of *names*: (header, first line, last line, whether it includes)."""
+def places(tested: str, names: Iterable[str]) -> dict[str, list[tuple[str, int, int, int]]]:
+    """What the note ``tested`` says of *names*: (header, first line, last line, effect)."""
     lines = tested.split("\n")
     found = {}
     for name in names:
         at = bisect_left(lines, f"{name}\t")
         if at < len(lines) and lines[at].startswith(f"{name}\t"):
             groups = (place.rsplit(" ", 3) for place in lines[at].split("\t")[1:])
-            found[name] = [(path, int(first), int(last), more == "1") for path, first, last, more in groups]
+            found[name] = [(path, int(first), int(last), int(effect)) for path, first, last, effect in groups]
     return found
 
 

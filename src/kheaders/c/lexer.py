@@ -290,7 +290,13 @@ def undigraphed(text: bytes) -> bytes:
     """A logical *text* whose digraphs, outside of literals and comments, are replaced by what they stand for."""
     if not _DIGRAPH.search(text):
         return text
-    return b"".join(DIGRAPHS.get(match[0], match[0]) for match in _PIECES.finditer(text))
+    parts: list[bytes] = []
+    for match in _PIECES.finditer(text):
+        piece = DIGRAPHS.get(match[0], match[0])
+        if piece[:1] == b"#" and parts and parts[-1][-1:] == b"#":
+            parts.append(b" ")  # two tokens do not become one
+        parts.append(piece)
+    return b"".join(parts)
 
 
 def spaced(text: bytes) -> bytes:

@@ -41,6 +41,8 @@ class Event(NamedTuple):
     """Whether it stands in a conditional group other than the one that guards the text."""
     header: Header | None = None
     """What an include line names."""
+    guards: bool = False
+    """Whether it is the definition of what may be an include guard, or a default: there may be a definition already."""
 
 
 class OwnMacros(NamedTuple):
@@ -91,9 +93,8 @@ def events(scan: Scan) -> Iterator[Event]:
             if not macro:
                 continue
             body = None if name == b"undef" else " ".join(rest.decode("utf-8", "replace").split())
-            # what looks like a guard may be a default: it counts unless there is a definition already
-            unsure = depth > guard or (guard > 0 and number == 1)
-            yield Event(name.decode(), macro.decode("utf-8", "replace"), body, unsure)
+            guards = guard > 0 and number == 1
+            yield Event(name.decode(), macro.decode("utf-8", "replace"), body, depth > guard, guards=guards)
         elif name == b"pragma":
             yield from _pragma(directive, depth > guard)
     if operators:
@@ -182,7 +183,7 @@ class _Early:
         while stack:
             rest, path, conditional = stack[-1]
             for event in rest:
-                sure = not (conditional or event.conditional)
+                sure = not (conditional or event.conditional or (event.guards and event.name in self._force))
                 if event.kind != "include":
                     self._change(event, sure)
                     continue

@@ -164,8 +164,10 @@ def _used(blob: Blob, file: int, name: str, tested: int, lines: str, chosen: Seq
             return line
     if tested:
         path = blob.files[file]
-        for where, first, last, includes in conditionals.places(blob.note("tested"), (name,)).get(name, ()):
-            if where == path and (includes or among(blob, file, first, last, chosen)):
+        for where, first, last, effect in conditionals.places(blob.note("tested"), (name,)).get(name, ()):
+            if where != path or effect == conditionals.GUARDS:
+                continue
+            if effect == conditionals.INCLUDES or among(blob, file, first, last, chosen):
                 return first
     return 0
 

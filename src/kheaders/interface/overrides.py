@@ -81,11 +81,15 @@ def doubt(
     own = frozenset(given)
     for name in sorted(tested):
         number, given_before = force.get(name), name in own
-        if not any(_changes(blob, name, body, number, given_before) for body in asked[name]):
-            continue
-        for path, first, last, includes in tested[name]:
+        changed = any(_changes(blob, name, body, number, given_before) for body in asked[name])
+        for path, first, last, effect in tested[name]:
             file = blob.file_numbers.get(path)
-            if file is not None and after[name][file] and (includes or among(blob, file, first, last, chosen)):
+            if file is None or not after[name][file]:
+                continue
+            if effect == conditionals.GUARDS:
+                if any(body is not None for body in asked[name]):
+                    return f"the program may define {name} before it includes {path}, whose include guard that is"
+            elif changed and (effect == conditionals.INCLUDES or among(blob, file, first, last, chosen)):
                 what = "undefines" if None in asked[name] else "defines"
                 return f"the program {what} {name} before it includes {path}, which depends on it"
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from zlib import crc32
 
-SCHEMA = 4
+SCHEMA = 5
 """Changes whenever an older kheaders could misread the file."""
 APPLICATION_ID = 0x6B686472  # "khdr", in the file's header for file(1)
 PAGE = 6 * 1024

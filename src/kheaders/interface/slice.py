@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from kheaders.c import conditionals
 from kheaders.c.declaration import IF_NO_BOOL, KEYWORDS, tags
 from kheaders.c.lexer import tokens
 from kheaders.c.own_headers import Ahead
@@ -96,7 +97,7 @@ class Cutter:
         self._search = tuple(search)
         self._visible = bytearray(len(blob.files))
         self._hidden = bytearray(len(blob.files))
-        """1 for each file in whose place the user's directories have another."""
+        """1 for each file in whose place the user's directories have another, or whose include guard is defined."""
         self._shadowed: dict[str, str] = {}
         """Name in include lines of the kernel → file of the user's that answers it."""
         self._left_out: set[int] = set()
@@ -198,7 +199,7 @@ class Cutter:
         What the user's directories have in the place of a header of the kernel, the kernel's other headers include.
         """
         early = program.early
-        if not self._shadowed:
+        if not any(self._hidden):
             return early, ""
         for name, path in self._shadowed.items():
             if not any(os.path.samefile(path, own) for own in program.files if os.path.basename(own) in path):
@@ -208,8 +209,8 @@ class Cutter:
         for name, number in blob.numbers(program.macros).items():
             for macro in blob.row("name_macros", number):
                 text = blob.macro(macro).decode("utf-8", "replace")
-                if not self._hidden[self._macro_files[macro]] or not text:
-                    continue
+                if not self._hidden[self._macro_files[macro]] or text.strip() in ("", name):
+                    continue  # nothing is made of a guard
                 spelt = {"".join(f"{name} {body}".split()) for body in program.macros[name]}
                 # one with parameters is no constant that a declaration could hold; macros are replaced by the user's
                 if "".join(text.split()) not in spelt and not text.startswith(f"{name}("):
@@ -307,6 +308,8 @@ class Cutter:
     def _see(self, program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Mark the files that include lines make visible."""
         numbers = self._blob.file_numbers
+        for guarded in self._guarded(program):
+            self._hidden[numbers[guarded]] = 1
         starts, values = self._blob.array("includes.starts"), self._blob.array("includes.values")
         visible = self._visible
         todo = [numbers[ALWAYS]] if ALWAYS in numbers else []
@@ -341,6 +344,13 @@ class Cutter:
             visible[file] = 1
             todo.extend(values[starts[file] : starts[file + 1]])
         return tuple(found), tuple(unknown)
+
+    def _guarded(self, program: Program) -> Iterator[str]:
+        """The headers that are empty to the program, since it defines their include guards."""
+        first = [name for name in program.early if name in program.settled and not program.since.get(name)]
+        known = self._blob.numbers(first)
+        for found in conditionals.places(self._blob.note("tested"), known).values() if known else ():
+            yield from (path for path, _, _, effect in found if effect == conditionals.GUARDS)
 
     def _include_names(self) -> dict[int, list[str]]:
         """For each file the names by which include lines find it."""
